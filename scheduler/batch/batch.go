@@ -1,0 +1,64 @@
+// Package batch is the seam between the scheduler, which decides what a step computes, and the model, which
+// computes it. It is plain data: no behaviour beyond small accessors, no I/O, standard library only.
+package batch
+
+// Want says what a sequence needs back from a step for each of its output rows.
+type Want uint8
+
+const (
+	// WantToken asks for the id with the largest logit (ties: the smallest id).
+	WantToken Want = iota
+	// WantTop asks for the Batch.TopK largest logits with their ids, largest first (ties: smallest id first).
+	WantTop
+	// WantLogits asks for all vocabulary logits.
+	WantLogits
+)
+
+// Batch is one step: T token rows of S sequences laid end to end (a ragged batch). A row belongs to exactly
+// one sequence; the rows of a sequence are contiguous and their positions consecutive.
+type Batch struct {
+	// Tokens holds the token id of each row; length T.
+	Tokens []int32
+	// Positions holds each row's position in its sequence, from 0; length T.
+	Positions []int32
+	// Slots holds the KV slot each row's key and value are written to, block*BlockSize + offset; length T.
+	Slots []int32
+	// Sequences lists the S sequences in row order.
+	Sequences []Sequence
+	// TopK is how many entries a WantTop row needs: the largest asked for by any sequence of the step. 0 if none.
+	TopK int
+}
+
+// Sequence is one sequence's share of a step.
+type Sequence struct {
+	// ID names the sequence to the scheduler.
+	ID uint64
+	// Start is the index of its first row, Rows their number (at least 1).
+	Start, Rows int
+	// Blocks is its block table: Blocks[p/BlockSize] holds position p, for every position up to its last row's.
+	Blocks []int32
+	// Outputs says how many of its last rows want output, 0 while a prompt is still being prefilled.
+	Outputs int
+	// Want says which kind of output those rows want.
+	Want Want
+}
+
+// Output is what one output row gave back. Only the fields its Want asks for are set.
+type Output struct {
+	// Token is the id with the largest logit; set for every Want.
+	Token int32
+	// TopIDs and TopLogits hold the largest logits, largest first; set for WantTop.
+	TopIDs    []int32
+	TopLogits []float32
+	// Logits holds all logits, indexed by token id; set for WantLogits.
+	Logits []float32
+}
+
+// Outputs counts the rows of the batch that want output. A runner returns exactly that many Output values, in row order.
+func (b *Batch) Outputs() int {
+	n := 0
+	for _, s := range b.Sequences {
+		n += s.Outputs
+	}
+	return n
+}
