@@ -1,0 +1,162 @@
+package gpu
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options say which adapter to open and how.
+type Options struct {
+	// Adapter forces an adapter: its index, its kind (discrete, integrated, cpu) or part of its name.
+	// Empty means the environment variable UMBRA_ADAPTER, else the best one.
+	Adapter string
+	// Profile measures each dispatch with timestamps, one pass each: slower, for finding out where time goes.
+	Profile bool
+}
+
+// Device is an open adapter.
+type Device struct {
+	mu       sync.Mutex
+	handle   driverDevice
+	verdicts []Verdict
+	info     AdapterInfo
+	limits   Limits
+	account  Account
+	lastID   uint32
+	kernels  map[kernelKey]*Kernel
+	groups   map[groupKey]driverBindGroup
+	staging  []*Buffer // idle readback buffers, small ones first come first served
+	profile  *profile
+	zero     *Buffer // copied from where a pass has nothing else to show its end by
+	broken   error   // first fault, which every later call returns
+}
+
+// Open chooses an adapter and opens it with all of its limits that umbra can use.
+func Open(o Options) (*Device, error) {
+	return open(defaultDriver(), o)
+}
+
+func open(drv driver, o Options) (*Device, error) {
+	all, err := drv.adapters()
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]AdapterInfo, len(all))
+	for i, a := range all {
+		infos[i] = a.info()
+	}
+	want := wanted(o.Adapter)
+	best, verdicts := choose(infos, want)
+	if best < 0 {
+		if len(all) == 0 {
+			return nil, ErrNoAdapter
+		}
+		var b strings.Builder
+		for _, v := range verdicts {
+			fmt.Fprintf(&b, "\n  %d: %s: %s", v.Index, v.AdapterInfo, v.Reason)
+		}
+		return nil, fmt.Errorf("%w; of those here:%s", ErrNoAdapter, b.String())
+	}
+	info := infos[best]
+	if o.Profile && !info.Timestamps {
+		return nil, fmt.Errorf("gpu: %s has no timestamp queries; run without profiling", info.Name)
+	}
+	h, err := all[best].open(info.Limits, o.Profile)
+	if err != nil {
+		return nil, fmt.Errorf("gpu: open %s: %w", info, err)
+	}
+	d := &Device{
+		handle: h, verdicts: verdicts, info: info, limits: info.Limits,
+		kernels: map[kernelKey]*Kernel{}, groups: map[groupKey]driverBindGroup{},
+	}
+	if o.Profile {
+		if err := d.startProfile(); err != nil {
+			d.Release()
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// Info describes the open adapter.
+func (d *Device) Info() AdapterInfo { return d.info }
+
+// Limits are the device's limits.
+func (d *Device) Limits() Limits { return d.limits }
+
+// Verdicts says of every adapter why it was or was not chosen.
+func (d *Device) Verdicts() []Verdict { return d.verdicts }
+
+// Memory is the byte account of live buffers.
+func (d *Device) Memory() Account {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.account
+}
+
+// Release waits for submitted work and frees everything. Buffers of the device are dead afterwards.
+func (d *Device) Release() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.handle == nil {
+		return
+	}
+	d.drain()
+	for k, g := range d.groups {
+		g.release()
+		delete(d.groups, k)
+	}
+	for k, p := range d.kernels {
+		p.handle.release()
+		delete(d.kernels, k)
+	}
+	for _, b := range d.staging {
+		d.releaseBuffer(b)
+	}
+	d.staging = nil
+	if d.zero != nil {
+		d.releaseBuffer(d.zero)
+	}
+	if d.profile != nil {
+		d.profile.release(d)
+	}
+	d.handle.release()
+	d.handle = nil
+}
+
+// drain polls until the queue is empty. The binding's own waiting poll gives up after five seconds and then frees
+// running work, so it is never used; its device destructor waits the same way and must find an empty queue.
+func (d *Device) drain() {
+	var b backoff
+	for !d.handle.poll() {
+		b.pause()
+	}
+}
+
+// takeFault returns the first error the device raised outside a call, and keeps returning it.
+func (d *Device) takeFault() error {
+	if err := d.handle.fault(); err != nil && d.broken == nil {
+		d.broken = fmt.Errorf("gpu: %s: %w", d.info.Name, err)
+	}
+	return d.broken
+}
+
+// backoff spins briefly, since a decode step on a fast GPU ends in tens of microseconds, then sleeps longer and longer.
+type backoff struct {
+	start time.Time
+	sleep time.Duration
+}
+
+func (b *backoff) pause() {
+	const spin, first, longest = 200 * time.Microsecond, 20 * time.Microsecond, 500 * time.Microsecond
+	if b.start.IsZero() {
+		b.start = time.Now()
+	}
+	if time.Since(b.start) < spin {
+		return
+	}
+	b.sleep = min(max(first, b.sleep*5/4), longest)
+	time.Sleep(b.sleep)
+}
