@@ -1,0 +1,73 @@
+package tokenizer
+
+// trie finds tokens that are literal text inside a longer text.
+// A search takes time linear in the text, times the length of the longest token in the worst case.
+type trie struct {
+	first [256]int32 // by byte: the node below the root, or 0
+	below map[edge]int32
+	ids   []int32 // by node: the token that ends there, or none; node 0 is the root
+}
+
+// edge leads from a node, by a byte, to another.
+type edge struct {
+	node int32
+	b    byte
+}
+
+// add makes text, which must not be empty, a token to be found.
+func (t *trie) add(text string, id int32) {
+	if t.below == nil {
+		t.below = map[edge]int32{}
+		t.ids = []int32{none}
+	}
+	node := int32(0)
+	for i := range len(text) {
+		next := t.next(node, text[i])
+		if next == 0 {
+			next = int32(len(t.ids))
+			t.ids = append(t.ids, none)
+			if node == 0 {
+				t.first[text[i]] = next
+			} else {
+				t.below[edge{node, text[i]}] = next
+			}
+		}
+		node = next
+	}
+	t.ids[node] = id
+}
+
+func (t *trie) next(node int32, b byte) int32 {
+	if node == 0 {
+		return t.first[b]
+	}
+	return t.below[edge{node, b}]
+}
+
+// find returns the first token in text, the longest of those that begin there: it is text[start:end].
+// Without one, start and end are len(text) and id is none.
+//
+// llama.cpp looks for the longest token of all first, then for the next; the two differ only where tokens overlap
+// in the text without one containing the other.
+func (t *trie) find(text string) (start, end int, id int32) {
+	if len(t.ids) == 0 {
+		return len(text), len(text), none
+	}
+	for start := range len(text) {
+		node := t.first[text[start]]
+		end, id := 0, none
+		for i := start + 1; node != 0; i++ {
+			if t.ids[node] != none {
+				end, id = i, t.ids[node]
+			}
+			if i == len(text) {
+				break
+			}
+			node = t.below[edge{node, text[i]}]
+		}
+		if id != none {
+			return start, end, id
+		}
+	}
+	return len(text), len(text), none
+}
