@@ -100,7 +100,7 @@ func TestEndOfGeneration(t *testing.T) {
 
 func TestPieces(t *testing.T) {
 	tok := mustNew(t, bytesAnd("gpt-2", nil, token{"Ġthe", KindNormal}, token{"<|x|>", KindControl}, token{"<y>Ġ", KindUserDefined},
-		token{"pad", KindUnused}, token{"", KindNormal}, token{"", KindNormal}, token{"文", KindNormal}))
+		token{"pad", KindUnused}, token{"", KindNormal}, token{"", KindNormal}, token{"文", KindNormal}, token{"<unk>", KindUnknown}))
 	for id, want := range map[int32][3]string{ // text, piece, rendered
 		' ': {"Ġ", " ", " "},
 		256: {"Ġthe", " the", " the"},
@@ -109,15 +109,16 @@ func TestPieces(t *testing.T) {
 		259: {"pad", "", ""},
 		260: {"", "", ""},
 		262: {"文", "文", "文"},
-		263: {"", "", ""},
+		263: {"<unk>", "", "<unk>"},
+		264: {"", "", ""},
 		-1:  {"", "", ""},
 	} {
 		got := [3]string{tok.Text(id), string(tok.Piece(id)), string(tok.Render(id))}
 		assert.Equal(t, want, got, "%d", id)
 	}
-	assert.Equal(t, KindUndefined, tok.Kind(263))
+	assert.Equal(t, KindUndefined, tok.Kind(264))
 	assert.Equal(t, KindUndefined, tok.Kind(-1))
-	assert.Equal(t, 263, tok.Size())
+	assert.Equal(t, 264, tok.Size())
 	assert.Equal(t, " the", tok.Decode([]int32{256, 257, 259, 999}))
 }
 

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -95,7 +96,7 @@ func (g *merger) encode(ids []int32, m *mergeTable, word string) []int32 {
 	if len(word) == 1 {
 		return m.append(ids, m.bytes[word[0]])
 	}
-	g.links, g.queue = g.links[:0], g.queue[:0]
+	g.links, g.queue = slices.Grow(g.links[:0], len(word)), slices.Grow(g.queue[:0], len(word))
 	for i := range len(word) {
 		g.links = append(g.links, link{m.bytes[word[i]], int32(i - 1), int32(i + 1), noRank})
 	}

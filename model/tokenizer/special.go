@@ -9,16 +9,23 @@ type role struct {
 	eog   bool     // generation ends with it
 }
 
-// roles and endTexts are those of llama.cpp's llama-vocab.cpp, where files don't say enough.
+// roles and endTexts are those of llama.cpp's llama-vocab.cpp, where files don't say enough. Its exceptions for
+// vocabularies whose pre-tokenizers are not supported here (gpt-oss, solar-open, gemma 4) are left out.
 var roles = []role{
 	{key: "tokenizer.ggml.eot_token_id", eog: true},
 	{key: "tokenizer.ggml.eom_token_id", eog: true},
-	{key: "tokenizer.ggml.fim_pre_token_id", texts: []string{"<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>", "<PRE>", "<|code_prefix|>", "<|prefix|>"}},
-	{key: "tokenizer.ggml.fim_suf_token_id", texts: []string{"<|fim_suffix|>", "<fim-suffix>", "<fim_suffix>", "<SUF>", "<|code_suffix|>", "<|suffix|>"}},
-	{key: "tokenizer.ggml.fim_mid_token_id", texts: []string{"<|fim_middle|>", "<fim-middle>", "<fim_middle>", "<MID>", "<|code_middle|>", "<|middle|>"}},
-	{key: "tokenizer.ggml.fim_pad_token_id", texts: []string{"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"}, eog: true},
-	{key: "tokenizer.ggml.fim_rep_token_id", texts: []string{"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"}, eog: true},
-	{key: "tokenizer.ggml.fim_sep_token_id", texts: []string{"<|file_sep|>"}, eog: true},
+	{key: "tokenizer.ggml.fim_pre_token_id", texts: []string{
+		"<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>", "<PRE>", "<|code_prefix|>", "<|prefix|>"}},
+	{key: "tokenizer.ggml.fim_suf_token_id", texts: []string{
+		"<|fim_suffix|>", "<fim-suffix>", "<fim_suffix>", "<SUF>", "<|code_suffix|>", "<|suffix|>"}},
+	{key: "tokenizer.ggml.fim_mid_token_id", texts: []string{
+		"<|fim_middle|>", "<fim-middle>", "<fim_middle>", "<MID>", "<|code_middle|>", "<|middle|>"}},
+	{key: "tokenizer.ggml.fim_pad_token_id", eog: true, texts: []string{
+		"<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"}},
+	{key: "tokenizer.ggml.fim_rep_token_id", eog: true, texts: []string{
+		"<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"}},
+	{key: "tokenizer.ggml.fim_sep_token_id", eog: true, texts: []string{
+		"<|file_sep|>"}},
 }
 
 // endTexts are the texts of tokens that end generation in some model.
