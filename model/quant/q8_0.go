@@ -1,0 +1,72 @@
+package quant
+
+import "math"
+
+const blockBytesQ8_0 = 34 // f16 scale d + 32 × i8; ggml block_q8_0. A value is d*q.
+
+func dequantizeQ8_0(dst []float32, src []byte) {
+	for ; len(src) > 0; src, dst = src[blockBytesQ8_0:], dst[group:] {
+		unpackQ8_0(dst[:group], src[2:blockBytesQ8_0], src)
+	}
+}
+
+// quantizeQ8_0 is ggml's quantize_row_q8_0_ref: the largest magnitude becomes 127.
+func quantizeQ8_0(dst []byte, src []float32) int {
+	for i := 0; i < len(src); i, dst = i+group, dst[blockBytesQ8_0:] {
+		x := src[i : i+group]
+		at := largest(x)
+		d := abs(x[at]) / 127
+		if !putHalf(dst, d) {
+			return i + at
+		}
+		inv := inverse(d)
+		for j, v := range x {
+			dst[2+j] = byte(int8(math.Round(float64(v * inv)))) // halves away from zero, as roundf
+		}
+	}
+	return -1
+}
+
+// repackQ8_0 takes scales and quants apart: 32 i8 and one f16 per group.
+func repackQ8_0(quants, scales, src []byte) {
+	for len(src) >= blockBytesQ8_0 && len(quants) >= group && len(scales) >= 2 {
+		*(*[2]byte)(scales) = *(*[2]byte)(src)
+		*(*[group]byte)(quants) = *(*[group]byte)(src[2:blockBytesQ8_0])
+		src, quants, scales = src[blockBytesQ8_0:], quants[group:], scales[2:]
+	}
+}
+
+func unpackQ8_0(dst []float32, quants, scales []byte) {
+	for g := 0; g < len(dst)/group; g++ {
+		d := half(scales[2*g:])
+		for j := g * group; j < (g+1)*group; j++ {
+			dst[j] = d * float32(int8(quants[j]))
+		}
+	}
+}
+
+// largest returns the index of the first value of the largest magnitude; of a NaN, if there is one.
+func largest(x []float32) int {
+	at := 0
+	for i, v := range x {
+		if v != v {
+			return i
+		}
+		if abs(v) > abs(x[at]) {
+			at = i
+		}
+	}
+	return at
+}
+
+// inverse returns 1/d, or 0 where d is 0 or so small that 1/d is infinite: then the f16 scale is 0 and any
+// quant stands for the same value.
+func inverse(d float32) float32 {
+	inv := 1 / d
+	if math.IsInf(float64(inv), 0) {
+		return 0
+	}
+	return inv
+}
+
+func abs(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }

@@ -1,0 +1,141 @@
+// Package quant is the plain Go reference of the weight formats that umbra computes with: what the bytes
+// of a GGUF tensor mean, bit for bit, how values become such bytes, and how they are laid out in planes
+// for the GPU. A format is one row of a table here, beside its include in shaders/dequant.
+//
+// It opens no files and knows no GPU. All its numbers are little-endian.
+package quant
+
+import (
+	"fmt"
+	"strings"
+
+	"umbra/model/gguf"
+)
+
+// group is the columns that planes are laid out by, and the block size of the simple formats: ggml's QK8_0, QK4_0, ...
+const group = 32
+
+// format says how one tensor type is read, written and laid out on the GPU.
+type format struct {
+	t gguf.Type
+
+	// dequantize decodes any number of whole blocks.
+	dequantize func(dst []float32, src []byte)
+	// quantize encodes any number of whole blocks. It returns the index of a value that the format cannot
+	// hold (NaN, infinite, or too large for the block's scale), or -1.
+	quantize func(dst []byte, src []float32) int
+
+	quantBytes, scaleBytes int // plane bytes per group of 32 columns
+
+	// repack lays one row of blocks out in its planes, which end where the row's groups do.
+	repack func(quants, scales, src []byte)
+	// unpack decodes one row from its planes.
+	unpack func(dst []float32, quants, scales []byte)
+}
+
+// formats is the table. Errors list its types in this order.
+var formats = []format{
+	{gguf.F32, dequantizeF32, quantizeF32, 4 * group, 0, repackPlain, unpackPlain(dequantizeF32)},
+	{gguf.F16, dequantizeF16, quantizeF16, 2 * group, 0, repackPlain, unpackPlain(dequantizeF16)},
+	{gguf.BF16, dequantizeBF16, quantizeBF16, 2 * group, 0, repackPlain, unpackPlain(dequantizeBF16)},
+	{gguf.Q8_0, dequantizeQ8_0, quantizeQ8_0, group, 2, repackQ8_0, unpackQ8_0},
+	{gguf.Q4_0, dequantizeQ4_0, quantizeQ4_0, group / 2, 2, repackQ4_0, unpackQ4_0},
+	{gguf.Q4_1, dequantizeQ4_1, quantizeQ4_1, group / 2, 4, repackQ4_1, unpackQ4_1},
+}
+
+// Types returns the supported types.
+func Types() []gguf.Type {
+	types := make([]gguf.Type, len(formats))
+	for i, f := range formats {
+		types[i] = f.t
+	}
+	return types
+}
+
+// formatOf returns the table's row for t, or a *TypeError.
+func formatOf(t gguf.Type) (*format, error) {
+	for i := range formats {
+		if formats[i].t == t {
+			return &formats[i], nil
+		}
+	}
+	return nil, &TypeError{t}
+}
+
+// Dequantize decodes src, whole blocks of type t as GGUF stores them, into the values they stand for. dst
+// has one element per value. It gives a *TypeError for a type without a format, and a *SizeError unless
+// the lengths agree.
+func Dequantize(t gguf.Type, src []byte, dst []float32) error {
+	f, err := formatOf(t)
+	if err != nil {
+		return err
+	}
+	if err := checkBlocks(t, src, dst); err != nil {
+		return err
+	}
+	f.dequantize(dst, src)
+	return nil
+}
+
+// Quantize encodes src, a whole number of blocks of values, as type t, rounding as ggml's reference
+// quantisers do (quantize_row_*_ref in ggml-quants.c, without importance matrix). dst has the bytes of
+// those blocks. Errors are those of Dequantize, and a *ValueError for a value that a block format cannot
+// hold; dst is then incomplete.
+func Quantize(t gguf.Type, src []float32, dst []byte) error {
+	f, err := formatOf(t)
+	if err != nil {
+		return err
+	}
+	if err := checkBlocks(t, dst, src); err != nil {
+		return err
+	}
+	if i := f.quantize(dst, src); i >= 0 {
+		return &ValueError{t, i, src[i]}
+	}
+	return nil
+}
+
+// checkBlocks returns a *SizeError unless blocks and values are of the same whole number of blocks.
+func checkBlocks(t gguf.Type, blocks []byte, values []float32) error {
+	if n := t.BlockSize(); len(values)%n != 0 {
+		return &SizeError{fmt.Sprintf("values of %v (blocks of %d)", t, n), len(values), len(values) / n * n}
+	}
+	if want := len(values) / t.BlockSize() * t.BlockBytes(); len(blocks) != want {
+		return &SizeError{fmt.Sprintf("bytes of %v for %d values", t, len(values)), len(blocks), want}
+	}
+	return nil
+}
+
+// TypeError says that a tensor type has no format here.
+type TypeError struct{ Type gguf.Type }
+
+func (e *TypeError) Error() string {
+	var names []string
+	for _, f := range formats {
+		names = append(names, f.t.String())
+	}
+	return fmt.Sprintf("quant: %v is not supported (%s)", e.Type, strings.Join(names, ", "))
+}
+
+// SizeError says that an argument has the wrong length.
+type SizeError struct {
+	What string // what is counted
+	Got  int
+	Want int
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("quant: got %d %s, want %d", e.Got, e.What, e.Want)
+}
+
+// ValueError says that Quantize met a value that the format cannot hold.
+type ValueError struct {
+	Type  gguf.Type
+	Index int // in src
+	Value float32
+}
+
+func (e *ValueError) Error() string {
+	return fmt.Sprintf("quant: value %d is %g, which %v cannot hold (finite values whose scale fits a half); keep the tensor in F32",
+		e.Index, e.Value, e.Type)
+}
