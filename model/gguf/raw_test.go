@@ -119,6 +119,8 @@ var hostile = []struct {
 	{"offset past the end", head(1, 0).tensor("a", F32, 1<<63, 4).pad(32).zeros(64), ErrTruncated, 49, "at 9223372036854775808"},
 	{"offset that overflows", head(1, 0).tensor("a", F32, 1<<64-32, 16).pad(32).zeros(64), ErrTruncated, 49, "at 18446744073709551584"},
 	{"overlap", head(2, 0).tensor("a", F32, 0, 9).tensor("b", F32, 32, 1).pad(32).zeros(64), ErrLayout, 82, `tensor "b": tensor data is misplaced: overlaps tensor "a" by 4 bytes`},
+	{"overlap by one byte", head(2, 0).tensor("a", I8, 0, 33).tensor("b", F32, 32, 1).pad(32).zeros(64), ErrLayout, 82, `overlaps tensor "a" by 1 bytes`},
+	{"misaligned and past the end", head(1, 0).tensor("a", F32, 1<<40+4, 4).pad(32).zeros(64), ErrLayout, 49, "is not a multiple"}, // the first error wins
 	{"overlap in reverse order", head(2, 0).tensor("a", F32, 32, 1).tensor("b", F32, 0, 9).pad(32).zeros(64), ErrLayout, 49, `tensor "a": tensor data is misplaced: overlaps tensor "b"`},
 	{"two tensors on the same bytes", head(2, 0).tensor("a", F32, 0, 1).tensor("b", F32, 0, 1).pad(32).zeros(64), ErrLayout, 82, "overlaps"},
 	{"long name in a message", head(1, 0).tensor(strings.Repeat("n", 60000), 99, 0, 1).zeros(64), ErrType, 60044, strings.Repeat("n", 80) + `"...`},

@@ -20,8 +20,8 @@ func dequantizeQ4_1(dst []float32, src []byte) {
 	for ; len(src) > 0; src, dst = src[blockBytesQ4_1:], dst[group:] {
 		d, m := half(src), half(src[2:])
 		for j, q := range src[4:blockBytesQ4_1] {
-			dst[j] = float32(d*float32(q&15)) + m // the conversion forbids fusing, which would round once
-			dst[j+16] = float32(d*float32(q>>4)) + m
+			dst[j] = d*float32(q&15) + m // d*q is exact (11 and 4 bits): fused or not, the same value
+			dst[j+16] = d*float32(q>>4) + m
 		}
 	}
 }
@@ -108,7 +108,7 @@ func unpackQ4_0(dst []float32, quants, scales []byte) {
 func unpackQ4_1(dst []float32, quants, scales []byte) {
 	for c := range dst {
 		s := scales[4*(c/group):]
-		dst[c] = float32(half(s)*quant4(quants, c)) + half(s[2:])
+		dst[c] = half(s)*quant4(quants, c) + half(s[2:])
 	}
 }
 

@@ -31,6 +31,9 @@ func TestQuantizeByHand(t *testing.T) {
 		{"d is 1, halves go away from zero", gguf.Q8_0, block(0, 127, 0.5, -0.5, 1.5, 2.5, -2.5, 0.49, -126.5),
 			[]byte{0x00, 0x3c, 127, 1, 0xff, 2, 3, 0xfd, 0, 0x81}},
 		{"d is positive whatever the sign", gguf.Q8_0, block(0, -254, 2), []byte{0x00, 0x40, 0x81, 1, 0}},
+		{"d is a tie, rounded down to even", gguf.Q8_0, block(0, 127*(1+0x1p-11)), []byte{0x00, 0x3c, 127, 0}},
+		{"d is just above a tie", gguf.Q8_0, block(0, 127*(1+0x1p-11)+0x1p-17), []byte{0x01, 0x3c, 127, 0}}, // by 1/127 it would be the tie
+		{"d is a tie, rounded up to even", gguf.Q8_0, block(0, 127*(1+3*0x1p-11)), []byte{0x02, 0x3c, 127, 0}},
 		{"zeros", gguf.Q8_0, block(0), make([]byte, 34)},
 		{"d too small for a float's inverse", gguf.Q8_0, block(0, 1e-40, -1e-40), make([]byte, 34)},
 
