@@ -56,5 +56,8 @@ func mapFile(path string) (mmap.MMap, error) {
 	if info.Size() == 0 {
 		return nil, nil
 	}
+	if size := info.Size(); int64(int(size)) != size {
+		return nil, fmt.Errorf("%d bytes cannot be mapped by a 32-bit program; use a 64-bit build", size)
+	}
 	return mmap.Map(file, mmap.RDONLY, 0)
 }

@@ -65,7 +65,7 @@ func (w *Writer) Set(key string, value any) {
 }
 
 // Add adds a tensor after those already there; dims is in the order of Tensor.Dims. data must have the
-// bytes that type and dims take, and is kept, not copied.
+// bytes that type and dims take. Both are kept, not copied.
 func (w *Writer) Add(name string, t Type, dims []uint64, data []byte) {
 	size := w.add(name, t, dims, source{data: data})
 	if w.err == nil && uint64(len(data)) != size {
