@@ -14,8 +14,12 @@ const (
 	WantLogits
 )
 
+// MaxTopK is the most entries a WantTop row may ask for; who needs more asks for WantLogits.
+const MaxTopK = 64
+
 // Batch is one step: T token rows of S sequences laid end to end (a ragged batch). A row belongs to exactly
-// one sequence; the rows of a sequence are contiguous and their positions consecutive.
+// one sequence; the rows of a sequence are contiguous and their positions consecutive. Whoever runs a batch reads it
+// and does not write to it or its slices.
 type Batch struct {
 	// Tokens holds the token id of each row; length T.
 	Tokens []int32
@@ -25,7 +29,8 @@ type Batch struct {
 	Slots []int32
 	// Sequences lists the S sequences in row order.
 	Sequences []Sequence
-	// TopK is how many entries a WantTop row needs: the largest asked for by any sequence of the step. 0 if none.
+	// TopK is how many entries a WantTop row needs: the largest asked for by any sequence of the step, at most MaxTopK
+	// and at most the vocabulary. 0 if none.
 	TopK int
 }
 
