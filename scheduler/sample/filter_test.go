@@ -40,6 +40,7 @@ func TestKept(t *testing.T) {
 		{"top-p 0 keeps one", Params{TopP: 0}, eighths, []int32{1}},
 		{"top-p below the largest", Params{TopP: 0.4}, eighths, []int32{1}},
 		{"top-p just reached", Params{TopP: 0.4999}, eighths, []int32{1}},
+		{"top-p exactly reached", Params{TopP: 0.5}, []float32{2, 2}, []int32{0}},
 		{"top-p just missed", Params{TopP: 0.5001}, eighths, []int32{1, 2}},
 		{"top-p within a tie", Params{TopP: 0.8}, eighths, []int32{1, 2, 0}},
 		{"top-p nearly all", Params{TopP: 0.999}, eighths, []int32{1, 2, 0, 3}},
