@@ -1,0 +1,58 @@
+package scheduler
+
+import "fmt"
+
+// Event is what a step did for one sequence: tokens it gained, its end, or both. Its slices are the receiver's.
+type Event struct {
+	// ID is what Add returned.
+	ID uint64
+	// Tokens holds the ids gained. A stop token is not among them; tokens of a stop string are.
+	Tokens []int32
+	// Text holds the bytes that have become certain: those of Tokens, less what may be the beginning of a stop string,
+	// plus what turned out not to be. A rune may be split between events. Nil without Config.Piece.
+	Text []byte
+	// Reason says why the sequence ended; Unfinished if it goes on. Nothing more comes after the end.
+	Reason Reason
+	// Err is why, for Failed.
+	Err error
+	// Usage sums up the sequence so far.
+	Usage Usage
+}
+
+// Usage counts what a sequence took.
+type Usage struct {
+	// Prompt is the number of prompt tokens, Generated that of tokens sampled, the stop token that ended it included.
+	Prompt, Generated int
+	// Preemptions is how often it lost its cache to an older sequence and computed it again.
+	Preemptions int
+}
+
+// Reason says why a sequence ended.
+type Reason uint8
+
+const (
+	// Unfinished: it has not ended.
+	Unfinished Reason = iota
+	// StopToken: it generated one of Request.StopTokens.
+	StopToken
+	// StopString: its text contained one of Request.Stop.
+	StopString
+	// Length: it generated Request.MaxTokens.
+	Length
+	// ContextFull: it is as long as the model, or a whole cache to itself, can take.
+	ContextFull
+	// Cancelled: by Cancel.
+	Cancelled
+	// Failed: a step with rows of it failed, or gave back nothing a token could be chosen from.
+	Failed
+)
+
+var reasons = [...]string{"unfinished", "stop token", "stop string", "length", "context", "cancelled", "failed"}
+
+// String returns the reason in words.
+func (r Reason) String() string {
+	if int(r) < len(reasons) {
+		return reasons[r]
+	}
+	return fmt.Sprintf("reason %d", uint8(r))
+}

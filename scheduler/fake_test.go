@@ -1,0 +1,172 @@
+package scheduler
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+
+	"umbra/scheduler/batch"
+)
+
+// The fake vocabulary: two-letter syllables, so that a stop string can begin in the middle of a token.
+const (
+	consonants = "bdfghklmnprstvz"
+	vowels     = "aeiou"
+	syllables  = 15 * 5
+)
+
+func syllable(id int32) []byte {
+	return []byte{consonants[int(id)/len(vowels)], vowels[int(id)%len(vowels)]}
+}
+
+// cell is one slot of the fake cache. A real one holds a key and a value; this one remembers whose.
+type cell struct {
+	id       uint64
+	token    int32
+	position int32
+}
+
+// fake stands in for a model. It writes each row's token to the row's slot, then reads every output row's context back
+// through the block table and makes logits of nothing else: a wrong slot, table or position, a block shared by mistake,
+// or a token computed too early or never, changes what comes next or is an error.
+type fake struct {
+	blockSize int
+	cells     []cell
+}
+
+func newFake(c Config) *fake {
+	return &fake{blockSize: c.BlockSize, cells: make([]cell, c.BlockSize*c.Blocks)}
+}
+
+func (f *fake) run(b *batch.Batch) ([]batch.Output, error) {
+	n := len(b.Tokens)
+	if n == 0 || len(b.Positions) != n || len(b.Slots) != n {
+		return nil, fmt.Errorf("fake: %d tokens, %d positions, %d slots", n, len(b.Positions), len(b.Slots))
+	}
+	row, top := 0, 0
+	for _, s := range b.Sequences {
+		if s.Start != row || s.Rows < 1 || s.Outputs < 0 || s.Outputs > s.Rows {
+			return nil, fmt.Errorf("fake: sequence %d starts at %d, want %d, with %d rows, %d outputs", s.ID, s.Start, row, s.Rows, s.Outputs)
+		}
+		row += s.Rows
+		if s.Want == batch.WantTop && s.Outputs > 0 {
+			top = 1
+		}
+		last := int(b.Positions[row-1])
+		if len(s.Blocks) != last/f.blockSize+1 {
+			return nil, fmt.Errorf("fake: sequence %d has %d blocks for position %d", s.ID, len(s.Blocks), last)
+		}
+		for r := s.Start; r < row; r++ {
+			if p := int(b.Positions[r]); p != last-(row-1-r) {
+				return nil, fmt.Errorf("fake: sequence %d: row %d is position %d", s.ID, r, p)
+			}
+			f.cells[b.Slots[r]] = cell{s.ID, b.Tokens[r], b.Positions[r]}
+		}
+	}
+	if row != n {
+		return nil, fmt.Errorf("fake: sequences have %d rows of %d", row, n)
+	}
+	if (top == 1) != (b.TopK > 0) || b.TopK > batch.MaxTopK {
+		return nil, fmt.Errorf("fake: TopK is %d", b.TopK)
+	}
+	var out []batch.Output
+	for _, s := range b.Sequences {
+		for r := s.Start + s.Rows - s.Outputs; r < s.Start+s.Rows; r++ {
+			logits, err := f.logits(s, int(b.Positions[r]))
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, output(logits, s.Want, b.TopK))
+		}
+	}
+	return out, nil
+}
+
+// logits reads the sequence's context up to a position and makes the logits that follow it.
+func (f *fake) logits(s batch.Sequence, position int) ([]float32, error) {
+	h := fnv.New64a()
+	for p := range position + 1 {
+		c := f.cells[int(s.Blocks[p/f.blockSize])*f.blockSize+p%f.blockSize]
+		if c.id != s.ID || int(c.position) != p {
+			return nil, fmt.Errorf("fake: position %d of sequence %d holds position %d of sequence %d", p, s.ID, c.position, c.id)
+		}
+		_ = binary.Write(h, binary.LittleEndian, c.token)
+	}
+	r := rand.New(rand.NewPCG(h.Sum64(), 0))
+	logits := make([]float32, syllables)
+	for i := range logits {
+		logits[i] = float32(r.NormFloat64())
+	}
+	return logits, nil
+}
+
+// output gives of logits what was wanted.
+func output(logits []float32, want batch.Want, k int) batch.Output {
+	ids := make([]int32, len(logits))
+	for i := range ids {
+		ids[i] = int32(i)
+	}
+	slices.SortStableFunc(ids, func(a, b int32) int {
+		switch {
+		case logits[a] > logits[b]:
+			return -1
+		case logits[a] < logits[b]:
+			return 1
+		}
+		return 0
+	})
+	out := batch.Output{Token: ids[0]}
+	switch want {
+	case batch.WantTop:
+		out.TopIDs = ids[:k]
+		for _, id := range out.TopIDs {
+			out.TopLogits = append(out.TopLogits, logits[id])
+		}
+	case batch.WantLogits:
+		out.Logits = logits
+	}
+	return out
+}
+
+// result is what a sequence came to.
+type result struct {
+	tokens []int32
+	text   []byte
+	reason Reason
+}
+
+func (r *result) add(e Event) {
+	r.tokens = append(r.tokens, e.Tokens...)
+	r.text = append(r.text, e.Text...)
+	r.reason = e.Reason
+}
+
+// alone runs one request with the cache to itself, its prompt in one step.
+func alone(c Config, q Request) (result, error) {
+	c.MaxBatchTokens = max(c.MaxBatchTokens, c.Context)
+	s, err := New(c)
+	if err != nil {
+		return result{}, err
+	}
+	if _, err := s.Add(q); err != nil {
+		return result{}, err
+	}
+	f := newFake(c)
+	var r result
+	for b := s.Next(); b != nil; b = s.Next() {
+		out, err := f.run(b)
+		if err != nil {
+			return r, err
+		}
+		events, err := s.Commit(b, out)
+		if err != nil {
+			return r, err
+		}
+		for _, e := range events {
+			r.add(e)
+		}
+	}
+	return r, nil
+}

@@ -1,0 +1,124 @@
+// Package scheduler decides which tokens of which sequences each step computes, and what becomes of the results:
+// admission, one token budget per step, chunked prefill, continuous batching, preemption, sampling, stop conditions.
+// It never touches a GPU, does no I/O, starts no goroutine and owns no clock; one goroutine drives it:
+//
+//	for b := s.Next(); b != nil; b = s.Next() {
+//		out, err := run(b)
+//		if err != nil {
+//			events, _ = s.Fail(b, err)
+//		} else {
+//			events, err = s.Commit(b, out)
+//		}
+//	}
+//
+// There is no prefill mode and no decode mode. Each sequence has tokens known (prompt, then generated) and tokens
+// computed (their keys and values are in the cache); a step gives it some of the rows between, and when the last
+// known token is computed the next one is sampled. Batching at every step is Orca's (Yu et al. 2022, OSDI), mixing
+// chunks of prefill with decode Sarathi's (Agrawal et al. 2023, arXiv 2308.16369).
+//
+// Order is first come, first served. Sequences are admitted in the order of Add; when the cache is full the newest
+// running one is preempted: it gives its blocks back, waits at the front of the queue, and later computes everything
+// it knew again, without sampling any of it again. So the oldest sequence always proceeds, and how requests are
+// batched never shows in their tokens.
+package scheduler
+
+import (
+	"fmt"
+
+	"umbra/cache"
+	"umbra/scheduler/batch"
+)
+
+// Config sizes a Scheduler. All counts must be at least 1.
+type Config struct {
+	// BlockSize is the tokens per KV block, Blocks the number of blocks in the cache.
+	BlockSize, Blocks int
+	// MaxBatchTokens is the most token rows a step may have. At least MaxSequences, so that prompts cannot be starved
+	// by sequences that generate.
+	MaxBatchTokens int
+	// MaxSequences is the most sequences that run (hold cache blocks) at once; others wait.
+	MaxSequences int
+	// Context is the longest sequence the model takes, prompt and generated tokens together.
+	Context int
+	// Vocabulary is the number of token ids, and so of logits in a row.
+	Vocabulary int
+	// Piece returns a token's bytes, for event text and stop strings; it may be any part of a UTF-8 rune. The slice is
+	// not kept or written to. Nil: events have no text, and requests with stop strings are refused.
+	Piece func(id int32) []byte
+}
+
+func (c Config) validate() error {
+	for _, v := range []struct {
+		name string
+		n    int
+	}{
+		{"MaxBatchTokens", c.MaxBatchTokens}, {"MaxSequences", c.MaxSequences},
+		{"Context", c.Context}, {"Vocabulary", c.Vocabulary},
+	} {
+		if v.n < 1 {
+			return fmt.Errorf("scheduler: %s is %d, want at least 1", v.name, v.n)
+		}
+	}
+	if c.MaxBatchTokens < c.MaxSequences {
+		return fmt.Errorf("scheduler: MaxBatchTokens is %d, want at least MaxSequences (%d): a row for each in every step",
+			c.MaxBatchTokens, c.MaxSequences)
+	}
+	return nil
+}
+
+// Scheduler holds the sequences that wait and run, and their share of the cache. Make one with New. It is not safe for
+// concurrent use.
+type Scheduler struct {
+	config Config
+	blocks *cache.Blocks
+	// limit is the longest a sequence can get: the context, or what the whole cache holds and the token sampled from it.
+	limit int
+
+	lastID  uint64
+	live    map[uint64]*sequence // not yet ended, by id
+	waiting []*sequence          // ascending ids, all above those of running; they hold no blocks
+	running []*sequence          // ascending ids; includes ended ones whose rows are in flight
+
+	flight  *batch.Batch // between Next and Commit or Fail
+	flying  []*sequence  // flight.Sequences
+	counted Stats        // only the fields that count up
+}
+
+// New makes a scheduler with an empty cache. It fails if a value of the configuration is out of range.
+func New(c Config) (*Scheduler, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	blocks, err := cache.New(c.Blocks, c.BlockSize)
+	if err != nil {
+		return nil, fmt.Errorf("scheduler: %w", err)
+	}
+	return &Scheduler{
+		config: c,
+		blocks: blocks,
+		limit:  min(c.Context, c.Blocks*c.BlockSize+1),
+		live:   map[uint64]*sequence{},
+	}, nil
+}
+
+// Stats are counts of the moment, and totals since New.
+type Stats struct {
+	// Waiting and Running count sequences. Running includes cancelled ones whose rows are still in flight.
+	Waiting, Running int
+	// Blocks is the size of the cache and BlocksFree how many of its blocks nobody holds.
+	Blocks, BlocksFree int
+	// Steps, Rows and Outputs total what was committed; a failed step is not.
+	Steps, Rows, Outputs int
+	// Recomputed totals those of Rows that had been computed before and were lost to preemption.
+	Recomputed int
+	// Preemptions totals how often a sequence lost its blocks.
+	Preemptions int
+}
+
+// Stats returns the counts as they stand.
+func (s *Scheduler) Stats() Stats {
+	st := s.counted
+	st.Waiting, st.Running = len(s.waiting), len(s.running)
+	st.Blocks, st.BlocksFree = s.blocks.Len(), s.blocks.Free()
+	return st
+}

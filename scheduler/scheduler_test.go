@@ -1,0 +1,242 @@
+package scheduler
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"umbra/scheduler/batch"
+	"umbra/scheduler/sample"
+)
+
+func open(t *testing.T, c Config) *Scheduler {
+	t.Helper()
+	s, err := New(c)
+	require.NoError(t, err)
+	return s
+}
+
+// small is a configuration with room for a few short sequences of a vocabulary larger than batch.MaxTopK.
+var small = Config{BlockSize: 4, Blocks: 16, MaxBatchTokens: 16, MaxSequences: 4, Context: 32, Vocabulary: 100}
+
+func TestWant(t *testing.T) {
+	for _, c := range []struct {
+		p    sample.Params
+		want batch.Want
+		k    int
+	}{
+		{sample.Params{}, batch.WantToken, 0},
+		{sample.Params{TopK: 40, TopP: 0.9, MinP: 0.1}, batch.WantToken, 0},
+		{sample.Params{Penalty: 1.1, PenaltyLast: 64}, batch.WantLogits, 0},
+		{sample.Params{Penalty: 1, PenaltyLast: 64}, batch.WantToken, 0},
+		{sample.Params{Penalty: 1.1}, batch.WantToken, 0}, // an empty window
+		{sample.Params{Temperature: 1, TopP: 1}, batch.WantLogits, 0},
+		{sample.Params{Temperature: 1, TopP: 1, TopK: 1}, batch.WantTop, 1},
+		{sample.Params{Temperature: 1, TopP: 1, TopK: 64}, batch.WantTop, 64},
+		{sample.Params{Temperature: 1, TopP: 1, TopK: 65}, batch.WantLogits, 0},
+		{sample.Params{Temperature: 1, TopP: 1, TopK: 40, Penalty: 1.1, PenaltyLast: -1}, batch.WantLogits, 0},
+	} {
+		s := open(t, small)
+		_, err := s.Add(Request{Prompt: []int32{1}, Sampling: c.p})
+		require.NoError(t, err)
+		b := s.Next()
+		require.Equal(t, c.want, b.Sequences[0].Want, "%+v", c.p)
+		require.Equal(t, c.k, b.TopK, "%+v", c.p)
+		require.Equal(t, 1, b.Outputs())
+	}
+}
+
+// TestTopKBeyondTheVocabulary: as many candidates as there are tokens are asked for, and are enough.
+func TestTopKBeyondTheVocabulary(t *testing.T) {
+	c := small
+	c.Vocabulary = 3
+	s := open(t, c)
+	_, err := s.Add(Request{Prompt: []int32{1}, Sampling: sample.Params{Temperature: 1, TopP: 1, TopK: 40}})
+	require.NoError(t, err)
+	b := s.Next()
+	require.Equal(t, batch.WantTop, b.Sequences[0].Want)
+	require.Equal(t, 3, b.TopK)
+	events, err := s.Commit(b, []batch.Output{{TopIDs: []int32{2, 0, 1}, TopLogits: []float32{3, 2, 1}}})
+	require.NoError(t, err)
+	require.NoError(t, events[0].Err)
+	require.Len(t, events[0].Tokens, 1)
+}
+
+func TestBatchLayout(t *testing.T) {
+	c := small
+	c.MaxBatchTokens = 8
+	s := open(t, c)
+	_, err := s.Add(Request{Prompt: []int32{1, 2, 3, 4, 5}})
+	require.NoError(t, err)
+	_, err = s.Add(Request{Prompt: []int32{6, 7, 8, 9}, Sampling: sample.Params{Temperature: 1, TopK: 3}})
+	require.NoError(t, err)
+	require.Equal(t, &batch.Batch{
+		Tokens:    []int32{1, 2, 3, 4, 5, 6, 7, 8},
+		Positions: []int32{0, 1, 2, 3, 4, 0, 1, 2},
+		Slots:     []int32{0, 1, 2, 3, 4, 8, 9, 10},
+		Sequences: []batch.Sequence{
+			{ID: 1, Start: 0, Rows: 5, Blocks: []int32{0, 1}, Outputs: 1, Want: batch.WantToken},
+			{ID: 2, Start: 5, Rows: 3, Blocks: []int32{2}},
+		},
+	}, s.Next(), "TopK is of rows that want output only")
+	_, err = s.Commit(s.flight, []batch.Output{{Token: 50}})
+	require.NoError(t, err)
+	require.Equal(t, &batch.Batch{
+		Tokens:    []int32{50, 9},
+		Positions: []int32{5, 3},
+		Slots:     []int32{5, 11},
+		Sequences: []batch.Sequence{
+			{ID: 1, Start: 0, Rows: 1, Blocks: []int32{0, 1}, Outputs: 1, Want: batch.WantToken},
+			{ID: 2, Start: 1, Rows: 1, Blocks: []int32{2}, Outputs: 1, Want: batch.WantTop},
+		},
+		TopK: 3,
+	}, s.Next())
+}
+
+// TestCommitRefuses: a wrong batch or a wrong number of outputs changes nothing; the step can still be committed.
+func TestCommitRefuses(t *testing.T) {
+	s := open(t, small)
+	_, err := s.Add(Request{Prompt: []int32{1, 2}})
+	require.NoError(t, err)
+	b := s.Next()
+	before := s.Stats()
+
+	_, err = s.Commit(&batch.Batch{}, nil)
+	require.EqualError(t, err, "scheduler: this batch is not the step in flight")
+	_, err = s.Fail(&batch.Batch{}, nil)
+	require.EqualError(t, err, "scheduler: this batch is not the step in flight")
+	_, err = s.Commit(b, nil)
+	require.EqualError(t, err, "scheduler: 0 outputs came back for a step that wants 1")
+	_, err = s.Commit(b, make([]batch.Output, 2))
+	require.EqualError(t, err, "scheduler: 2 outputs came back for a step that wants 1")
+	require.Panics(t, func() { s.Next() })
+	require.Equal(t, before, s.Stats())
+	require.NoError(t, s.Check())
+
+	events, err := s.Commit(b, []batch.Output{{Token: 7}})
+	require.NoError(t, err)
+	require.Equal(t, []Event{{ID: 1, Tokens: []int32{7}, Usage: Usage{Prompt: 2, Generated: 1}}}, events)
+	_, err = s.Commit(b, []batch.Output{{Token: 7}})
+	require.EqualError(t, err, "scheduler: no step is in flight; call Next first, and take each batch back once")
+}
+
+// TestBadOutput: what cannot be sampled ends its sequence; the other one goes on.
+func TestBadOutput(t *testing.T) {
+	nan := float32(math.NaN())
+	top := sample.Params{Temperature: 1, TopP: 1, TopK: 2}
+	full := sample.Params{Temperature: 1, TopP: 1}
+	for _, c := range []struct {
+		p    sample.Params
+		out  batch.Output
+		want string
+	}{
+		{sample.Params{}, batch.Output{Token: 100}, "scheduler: sequence 1: token 100 came back for a vocabulary of 100"},
+		{sample.Params{}, batch.Output{Token: -1}, "scheduler: sequence 1: token -1 came back for a vocabulary of 100"},
+		{full, batch.Output{}, "scheduler: sequence 1: 0 logits came back for a vocabulary of 100"},
+		{full, batch.Output{Logits: make([]float32, 99)}, "scheduler: sequence 1: 99 logits came back for a vocabulary of 100"},
+		{full, batch.Output{Logits: append(make([]float32, 99), nan)}, "scheduler: sequence 1: sample: logit 99 of 100 is NaN"},
+		{top, batch.Output{Token: 5}, "scheduler: sequence 1: no largest logits came back, want 2"},
+		{top, batch.Output{TopIDs: []int32{4}, TopLogits: []float32{1}},
+			"scheduler: sequence 1: sample: the largest 1 logits are not enough for these parameters (top-k 2, penalty 0)"},
+		{top, batch.Output{TopIDs: []int32{4, 5}, TopLogits: []float32{1, 2}},
+			"scheduler: sequence 1: sample: candidates 0 and 1 are out of order: token 4 (1) before token 5 (2)"},
+		{top, batch.Output{TopIDs: []int32{400, 500}, TopLogits: []float32{2, -1e9}},
+			"scheduler: sequence 1: token 400 came back for a vocabulary of 100"},
+	} {
+		s := open(t, small)
+		_, err := s.Add(Request{Prompt: []int32{1}, Sampling: c.p})
+		require.NoError(t, err)
+		_, err = s.Add(Request{Prompt: []int32{1}})
+		require.NoError(t, err)
+		events, err := s.Commit(s.Next(), []batch.Output{c.out, {Token: 3}})
+		require.NoError(t, err)
+		require.Len(t, events, 2)
+		require.Equal(t, Failed, events[0].Reason)
+		require.EqualError(t, events[0].Err, c.want)
+		require.Equal(t, Event{ID: 2, Tokens: []int32{3}, Usage: Usage{Prompt: 1, Generated: 1}}, events[1])
+		require.NoError(t, s.Check())
+		require.Equal(t, 1, s.Stats().Running)
+	}
+}
+
+func TestFailKeepsTheCause(t *testing.T) {
+	s := open(t, small)
+	_, err := s.Add(Request{Prompt: []int32{1}})
+	require.NoError(t, err)
+	cause := errors.New("device lost")
+	events, err := s.Fail(s.Next(), cause)
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+	require.ErrorIs(t, events[0].Err, cause)
+	require.Nil(t, s.Next())
+	require.NoError(t, s.Check())
+}
+
+// TestAddCopies: neither the caller's slices nor an event's are the scheduler's.
+func TestAddCopies(t *testing.T) {
+	c := small
+	piece := []byte("xy")
+	c.Piece = func(int32) []byte { return piece }
+	s := open(t, c)
+	r := Request{Prompt: []int32{1, 2}, StopTokens: []int32{9}, Stop: []string{"yz"}}
+	_, err := s.Add(r)
+	require.NoError(t, err)
+	r.Prompt[0], r.StopTokens[0], r.Stop[0] = 50, 50, "x"
+	b := s.Next()
+	require.Equal(t, []int32{1, 2}, b.Tokens)
+	events, err := s.Commit(b, []batch.Output{{Token: 50}})
+	require.NoError(t, err)
+	require.Equal(t, "x", string(events[0].Text), "y may begin yz")
+	require.Equal(t, Unfinished, events[0].Reason)
+	events[0].Text[0], events[0].Tokens[0] = '?', 60
+	require.Equal(t, "xy", string(piece))
+	require.Equal(t, []int32{50}, s.Next().Tokens)
+}
+
+func TestReasonString(t *testing.T) {
+	require.Equal(t, "unfinished", Unfinished.String())
+	require.Equal(t, "failed", Failed.String())
+	require.Equal(t, "reason 99", Reason(99).String())
+}
+
+// TestCheckFinds spoils a running scheduler in each way Check knows.
+func TestCheckFinds(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(s *Scheduler)
+		want  string
+	}{
+		{"order", func(s *Scheduler) { s.running[0], s.running[1] = s.running[1], s.running[0] }, "sequence 1 comes after 2"},
+		{"too many", func(s *Scheduler) { s.config.MaxSequences = 1 }, "2 sequences run, at most 1 may"},
+		{"not alive", func(s *Scheduler) { delete(s.live, 3) }, "sequence 3 is not among the living"},
+		{"lost", func(s *Scheduler) { s.waiting = nil }, "2 sequences wait or run, 3 are alive"},
+		{"leak", func(s *Scheduler) { s.blocks.Table().Grow(1) }, "block 3 has 1 references, but 0 tables hold it"},
+		{"waits computed", func(s *Scheduler) { s.waiting[0].computed = 1 }, "sequence 3 waits with 1 tokens computed"},
+		{"all computed", func(s *Scheduler) { s.running[0].computed = 6 }, "sequence 1 knows 6 tokens and has computed 6"},
+		{"rows", func(s *Scheduler) { s.running[0].rows = 1 }, "sequence 1 has reserved 5 of 6 tokens, with 5 computed and 1 rows"},
+		{"no rows", func(s *Scheduler) { s.running[0].rows = -1 }, "sequence 1 has -1 rows in flight"},
+		{"too long", func(s *Scheduler) { s.limit = 5 }, "sequence 1 has 6 tokens, at most 5 fit"},
+		{"ended", func(s *Scheduler) { s.running[0].ended = true }, "sequence 1 has ended and still runs"},
+		{"flight", func(s *Scheduler) { s.flying = s.running }, "no step is in flight, but 0 rows of 2 sequences are"},
+		{"step changed", func(s *Scheduler) { s.Next().Sequences[1].Rows = 3 }, "share 1 of the step is 3 rows of sequence 2, not 1 of 2"},
+		{"step cut", func(s *Scheduler) { b := s.Next(); b.Tokens = b.Tokens[:1] }, "the step in flight has 1 rows, its sequences 2"},
+		{"starved", func(s *Scheduler) { s.Next(); s.flying = s.flying[:1] }, "2 sequences run, 1 have rows in the step"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conf := small
+			conf.MaxSequences = 2
+			s := open(t, conf)
+			for _, n := range []int{5, 3, 2} {
+				_, err := s.Add(Request{Prompt: make([]int32, n)})
+				require.NoError(t, err)
+			}
+			_, err := s.Commit(s.Next(), make([]batch.Output, 2))
+			require.NoError(t, err)
+			require.NoError(t, s.Check())
+			c.spoil(s)
+			require.ErrorContains(t, s.Check(), c.want)
+		})
+	}
+}

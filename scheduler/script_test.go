@@ -1,0 +1,335 @@
+package scheduler
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"umbra/scheduler/batch"
+	"umbra/scheduler/sample"
+)
+
+var update = flag.Bool("update", false, "rewrite the expectations in testdata")
+
+// TestScripts runs testdata/*.txt. A script is a list of entries, apart by blank lines: commands, one a line, then
+// ---- and what they print. Lines that start with # are comments. Every command is followed by Check.
+//
+//	new block=4 blocks=16 rows=16 sequences=4 context=32 [nopiece]
+//	add NAME prompt=N [max=N] [stop=S,S] [stoptoken=S] [temp=F] [topk=N] [topp=F] [penalty=F] [last=N] [seed=N]
+//	next, commit, step [N], run (to idle), fail [TEXT], cancel NAME, state
+//	alone NAME (compares what NAME has come to with a run of its own)
+//
+// Prompts are made of their name and length; the fake model (fake_test.go) makes the rest. go test -update rewrites
+// what commands print; read the difference.
+func TestScripts(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.txt")
+	require.NoError(t, err)
+	require.NotEmpty(t, paths)
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			got := (&script{}).run(string(text))
+			if *update {
+				require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+				return
+			}
+			require.Equal(t, string(text), got)
+		})
+	}
+}
+
+type script struct {
+	config   Config
+	s        *Scheduler
+	model    *fake
+	names    map[uint64]string
+	ids      map[string]uint64
+	requests map[uint64]Request
+	results  map[uint64]*result
+	out      strings.Builder
+}
+
+// run returns the script with every expectation replaced by what happened.
+func (x *script) run(text string) string {
+	var b strings.Builder
+	for i, entry := range strings.Split(strings.TrimRight(text, "\n"), "\n\n") {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		head, _, isEntry := strings.Cut(entry+"\n", "----\n")
+		b.WriteString(head)
+		if !isEntry {
+			continue
+		}
+		b.WriteString("----\n")
+		x.out.Reset()
+		for line := range strings.Lines(head) {
+			line = strings.TrimSpace(line)
+			if line == "" || strings.HasPrefix(line, "#") {
+				continue
+			}
+			if err := x.command(strings.Fields(line)); err != nil {
+				x.printf("error: %v", err)
+			}
+			if x.s != nil {
+				if err := x.s.Check(); err != nil {
+					x.printf("CHECK: %v", err)
+				}
+			}
+		}
+		b.WriteString(x.out.String())
+	}
+	return b.String()
+}
+
+func (x *script) printf(format string, args ...any) { fmt.Fprintf(&x.out, format+"\n", args...) }
+
+func (x *script) command(f []string) error {
+	switch f[0] {
+	case "new":
+		return x.open(f[1:])
+	case "add":
+		return x.add(f[1], f[2:])
+	case "next":
+		x.next()
+		return nil
+	case "commit":
+		return x.commit()
+	case "step":
+		n := 1
+		if len(f) > 1 {
+			n, _ = strconv.Atoi(f[1])
+		}
+		for range n {
+			if x.next() {
+				if err := x.commit(); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	case "run":
+		for x.next() {
+			if err := x.commit(); err != nil {
+				return err
+			}
+		}
+		return nil
+	case "fail":
+		var cause error
+		if len(f) > 1 {
+			cause = errors.New(strings.Join(f[1:], " "))
+		}
+		events, err := x.s.Fail(x.s.flight, cause)
+		x.events(events)
+		return err
+	case "cancel":
+		e, ok := x.s.Cancel(x.ids[f[1]])
+		if !ok {
+			return fmt.Errorf("nothing to cancel")
+		}
+		x.events([]Event{e})
+		return nil
+	case "state":
+		x.state()
+		return nil
+	case "alone":
+		return x.alone(f[1])
+	}
+	return fmt.Errorf("no such command: %s", f[0])
+}
+
+func (x *script) open(args []string) (err error) {
+	x.config = Config{Vocabulary: syllables, Piece: syllable}
+	for _, a := range args {
+		key, value, _ := strings.Cut(a, "=")
+		n, _ := strconv.Atoi(value)
+		switch key {
+		case "block":
+			x.config.BlockSize = n
+		case "blocks":
+			x.config.Blocks = n
+		case "rows":
+			x.config.MaxBatchTokens = n
+		case "sequences":
+			x.config.MaxSequences = n
+		case "context":
+			x.config.Context = n
+		case "nopiece":
+			x.config.Piece = nil
+		default:
+			return fmt.Errorf("no such setting: %s", a)
+		}
+	}
+	if x.s, err = New(x.config); err != nil {
+		return err
+	}
+	x.model = newFake(x.config)
+	x.names, x.ids = map[uint64]string{}, map[string]uint64{}
+	x.requests, x.results = map[uint64]Request{}, map[uint64]*result{}
+	return nil
+}
+
+func (x *script) add(name string, args []string) error {
+	r := Request{Sampling: sample.Params{TopP: 1}}
+	p := &r.Sampling
+	for _, a := range args {
+		key, value, _ := strings.Cut(a, "=")
+		n, _ := strconv.Atoi(value)
+		v, _ := strconv.ParseFloat(value, 64)
+		switch key {
+		case "prompt":
+			r.Prompt = prompt(name, n)
+		case "prompt-id":
+			r.Prompt = append(r.Prompt, int32(n))
+		case "max":
+			r.MaxTokens = n
+		case "stop":
+			r.Stop = strings.Split(value, ",")
+		case "stoptoken":
+			r.StopTokens = append(r.StopTokens, idOf(value))
+		case "temp":
+			p.Temperature = v
+		case "topk":
+			p.TopK = n
+		case "topp":
+			p.TopP = v
+		case "penalty":
+			p.Penalty = v
+		case "last":
+			p.PenaltyLast = n
+		case "seed":
+			p.Seed = uint64(n)
+		default:
+			return fmt.Errorf("no such option: %s", a)
+		}
+	}
+	id, err := x.s.Add(r)
+	if err != nil {
+		return err
+	}
+	x.names[id], x.ids[name], x.requests[id], x.results[id] = name, id, r, &result{}
+	return nil
+}
+
+// prompt makes n tokens of a name.
+func prompt(name string, n int) []int32 {
+	var ids []int32
+	for i := range n {
+		ids = append(ids, int32((int(name[0])*7+i*i+i*int(name[len(name)-1]))%syllables))
+	}
+	return ids
+}
+
+// idOf returns the token of a syllable, or one outside the vocabulary.
+func idOf(s string) int32 {
+	for id := range int32(syllables) {
+		if string(syllable(id)) == s {
+			return id
+		}
+	}
+	return syllables
+}
+
+// next prints the step: for each sequence the positions of its rows and, after >, what is wanted of the last.
+func (x *script) next() bool {
+	b := x.s.Next()
+	if b == nil {
+		x.printf("idle")
+		return false
+	}
+	var parts []string
+	for _, s := range b.Sequences {
+		part := fmt.Sprintf("%s %d", x.names[s.ID], b.Positions[s.Start])
+		if s.Rows > 1 {
+			part += fmt.Sprintf("-%d", b.Positions[s.Start+s.Rows-1])
+		}
+		if s.Outputs > 0 {
+			part += " > " + map[batch.Want]string{
+				batch.WantToken: "token", batch.WantTop: fmt.Sprintf("top %d", b.TopK), batch.WantLogits: "logits",
+			}[s.Want]
+		}
+		parts = append(parts, part)
+	}
+	x.printf("%d rows: %s", len(b.Tokens), strings.Join(parts, ", "))
+	return true
+}
+
+func (x *script) commit() error {
+	out, err := []batch.Output(nil), error(nil)
+	if x.s.flight != nil {
+		if out, err = x.model.run(x.s.flight); err != nil {
+			return err
+		}
+	}
+	events, err := x.s.Commit(x.s.flight, out)
+	x.events(events)
+	return err
+}
+
+// events prints each event: tokens gained as syllables, text in quotes, the end.
+func (x *script) events(events []Event) {
+	for _, e := range events {
+		x.results[e.ID].add(e)
+		var line strings.Builder
+		fmt.Fprintf(&line, "  %s:", x.names[e.ID])
+		for _, id := range e.Tokens {
+			fmt.Fprintf(&line, " %s", syllable(id))
+		}
+		if string(e.Text) != "" {
+			fmt.Fprintf(&line, " %q", e.Text)
+		}
+		if e.Reason != Unfinished {
+			fmt.Fprintf(&line, " ends: %v (%d + %d tokens", e.Reason, e.Usage.Prompt, e.Usage.Generated)
+			if e.Usage.Preemptions > 0 {
+				fmt.Fprintf(&line, ", preempted %d times", e.Usage.Preemptions)
+			}
+			line.WriteString(")")
+		}
+		if e.Err != nil {
+			fmt.Fprintf(&line, " %v", e.Err)
+		}
+		x.printf("%s", line.String())
+	}
+}
+
+// state prints each sequence as computed/known, with its blocks.
+func (x *script) state() {
+	for _, q := range x.s.running {
+		line := fmt.Sprintf("  %s runs %d/%d in %v", x.names[q.id], q.computed, len(q.tokens), q.table.Blocks(q.table.Len()))
+		if q.rows > 0 {
+			line += fmt.Sprintf(", %d rows in flight", q.rows)
+		}
+		if q.ended {
+			line += ", ended"
+		}
+		x.printf("%s", line)
+	}
+	for _, q := range x.s.waiting {
+		x.printf("  %s waits %d/%d", x.names[q.id], q.computed, len(q.tokens))
+	}
+	st := x.s.Stats()
+	x.printf("  free %d of %d; %d steps, %d rows (%d again), %d outputs, %d preemptions",
+		st.BlocksFree, st.Blocks, st.Steps, st.Rows, st.Recomputed, st.Outputs, st.Preemptions)
+}
+
+func (x *script) alone(name string) error {
+	got := x.results[x.ids[name]]
+	want, err := alone(x.config, x.requests[x.ids[name]])
+	if err != nil {
+		return err
+	}
+	if fmt.Sprint(want) != fmt.Sprint(*got) {
+		return fmt.Errorf("%s came to %v, alone to %v", name, *got, want)
+	}
+	x.printf("  %s is the same alone: %q", name, want.text)
+	return nil
+}

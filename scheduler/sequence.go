@@ -1,0 +1,112 @@
+package scheduler
+
+import (
+	"fmt"
+	"slices"
+
+	"umbra/cache"
+	"umbra/scheduler/batch"
+	"umbra/scheduler/sample"
+)
+
+// sequence is a request on its way: its tokens, its cache, and what chooses and ends its text.
+type sequence struct {
+	id     uint64
+	tokens []int32 // known: the prompt, then what was generated
+	prompt int     // how many of them the prompt has
+
+	table    *cache.Table // reserves at least the computed tokens and the rows in flight
+	computed int          // tokens whose keys and values are in the cache
+	reached  int          // the most that computed ever was; above it after a preemption
+	rows     int          // rows in flight: tokens[computed : computed+rows]
+	ended    bool         // its end has been reported; only its rows in flight keep it
+
+	params     sample.Params
+	sampler    *sample.Sampler
+	maxTokens  int // 0: no limit of its own
+	limit      int // longest it can get
+	stopTokens []int32
+	stop       stopper
+
+	sampled     int // tokens drawn, a stop token among them
+	preemptions int
+}
+
+// pending returns how many known tokens are not computed; at least 1 between steps.
+func (q *sequence) pending() int { return len(q.tokens) - q.computed }
+
+// usage sums up the sequence so far.
+func (q *sequence) usage() Usage {
+	return Usage{Prompt: q.prompt, Generated: q.sampled, Preemptions: q.preemptions}
+}
+
+// want says what the sequence's output rows must give, and for WantTop how many entries.
+func (q *sequence) want() (batch.Want, int) {
+	switch k := q.params.Largest(batch.MaxTopK); {
+	case k == 0:
+		return batch.WantLogits, 0
+	case q.params.Greedy():
+		return batch.WantToken, 0
+	default:
+		return batch.WantTop, k
+	}
+}
+
+// choose samples the next token from what an output row gave. It fails if that is not what was asked for, or holds no
+// token to choose.
+func (q *sequence) choose(out batch.Output, vocabulary int) (int32, error) {
+	var id int32
+	var err error
+	switch want, _ := q.want(); want {
+	case batch.WantToken:
+		id = out.Token
+	case batch.WantTop:
+		if out.TopIDs == nil { // which would read as the whole vocabulary
+			return 0, fmt.Errorf("no largest logits came back, want %d", q.params.TopK)
+		}
+		id, err = q.sampler.Sample(sample.Candidates{IDs: out.TopIDs, Logits: out.TopLogits}, q.tokens)
+	case batch.WantLogits:
+		if len(out.Logits) != vocabulary {
+			return 0, fmt.Errorf("%d logits came back for a vocabulary of %d", len(out.Logits), vocabulary)
+		}
+		id, err = q.sampler.Sample(sample.Candidates{Logits: out.Logits}, q.tokens)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if id < 0 || int(id) >= vocabulary {
+		return 0, fmt.Errorf("token %d came back for a vocabulary of %d", id, vocabulary)
+	}
+	return id, nil
+}
+
+// accept appends a chosen token and returns the event of it. Piece may be nil.
+func (q *sequence) accept(id int32, piece func(int32) []byte) Event {
+	q.sampled++
+	if slices.Contains(q.stopTokens, id) {
+		return q.end(Event{}, StopToken)
+	}
+	q.tokens = append(q.tokens, id)
+	e := Event{ID: q.id, Tokens: []int32{id}, Usage: q.usage()}
+	if piece != nil {
+		var stopped bool
+		if e.Text, stopped = q.stop.push(piece(id)); stopped {
+			return q.end(e, StopString)
+		}
+	}
+	switch {
+	case q.sampled == q.maxTokens:
+		return q.end(e, Length)
+	case len(q.tokens) == q.limit:
+		return q.end(e, ContextFull)
+	}
+	return e
+}
+
+// end makes e the sequence's last event. Text that is still held back is let go; after a stop string none is.
+func (q *sequence) end(e Event, reason Reason) Event {
+	q.ended = true
+	e.ID, e.Reason, e.Usage = q.id, reason, q.usage()
+	e.Text = append(e.Text, q.stop.flush()...)
+	return e
+}
