@@ -44,7 +44,10 @@ func (w *work) pack(c Candidates, floor float64) []key {
 // leading groups that hold at least k between them, and sorts only those.
 func (w *work) topK(keys []key, k int) []key {
 	if k < len(keys) && len(keys) >= sortSmall {
-		clear(w.counts[:])
+		if w.counts == nil {
+			w.counts = make([]uint32, 1<<16)
+		}
+		clear(w.counts)
 		for _, x := range keys {
 			w.counts[x>>48]++
 		}

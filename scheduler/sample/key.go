@@ -37,8 +37,8 @@ type work struct {
 	logits  []float32 // after the penalty
 	weights []float64
 	keys    []key
-	spare   []key // where the radix sort scatters to
-	counts  [1 << 16]uint32
+	spare   []key    // where the radix sort scatters to
+	counts  []uint32 // by the top 16 bits of a key
 }
 
 // sortSmall is the length from which keys are counted rather than compared. At 128,256 keys, packing included, that is
