@@ -1,0 +1,160 @@
+package shaders
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/x448/float16"
+
+	"umbra/gpu"
+)
+
+// span is one sequence's rows in a case: rows query rows, the last at position context - 1.
+type span struct{ rows, context int }
+
+// attentionCases crosses page, split and tile edges, with grouped and single heads, f16 pages and split pools.
+func attentionCases() []Case {
+	var cases []Case
+	add := func(heads, kvHeads, dim int, half bool, chunk int, spans ...span) {
+		name := fmt.Sprintf("attention %d/%d heads of %d", heads, kvHeads, dim)
+		if half {
+			name += " f16"
+		}
+		if chunk > 0 {
+			name += fmt.Sprintf(" %d blocks a chunk", chunk)
+		}
+		for _, s := range spans {
+			name += fmt.Sprintf(" %d@%d", s.rows, s.context)
+		}
+		cases = append(cases, Case{name, func(b *bench) error { return b.attention(heads, kvHeads, dim, half, chunk, spans) }})
+	}
+	add(8, 4, 64, false, 0, span{1, 1}, span{1, 16}, span{1, 17}, span{2, 129}, span{1, 300})
+	add(8, 4, 64, false, 0, span{5, 5}, span{33, 33}, span{70, 90}, span{1, 31})
+	add(8, 4, 64, true, 0, span{1, 130}, span{6, 20})
+	add(7, 1, 32, false, 5, span{1, 100}, span{9, 150}, span{3, 3})
+	add(3, 3, 16, true, 3, span{1, 40}, span{35, 80})
+	add(2, 1, 128, false, 0, span{1, 140}, span{20, 40})
+	add(1, 1, 256, false, 0, span{1, 9}, span{5, 21})
+	add(6, 2, 80, false, 0, span{1, 50}, span{8, 33})
+	return cases
+}
+
+// pool is a random KV pool with the values it stands for, for the reference.
+type pool struct {
+	shape  KVShape
+	values []float32 // [block][key, value][kv head][slot][dim]
+}
+
+func (p pool) row(value bool, head, slot int) []float32 {
+	s := p.shape
+	plane := head
+	if value {
+		plane += s.KVHeads
+	}
+	at := ((slot/s.Slots*2*s.KVHeads+plane)*s.Slots + slot%s.Slots) * s.HeadDim
+	return p.values[at : at+s.HeadDim]
+}
+
+// kv makes a pool of random values on the device.
+func (b *bench) kv(s KVShape) (pool, KV) {
+	p := pool{s, b.normals(s.Blocks * 2 * s.KVHeads * s.Slots * s.HeadDim)}
+	var raw []byte
+	for i, v := range p.values {
+		if s.Half {
+			h := float16.Fromfloat32(v)
+			p.values[i] = h.Float32()
+			raw = binary.LittleEndian.AppendUint16(raw, h.Bits())
+		} else {
+			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
+		}
+	}
+	var chunks KV
+	for i := range s.Chunks() {
+		from := i * s.ChunkBlocks * s.BlockBytes()
+		chunks = append(chunks, b.buffer("kv", raw[from:from+s.ChunkBytes(i)]))
+	}
+	return p, chunks
+}
+
+func (b *bench) attention(heads, kvHeads, dim int, half bool, chunk int, spans []span) error {
+	kv := KVShape{KVHeads: kvHeads, HeadDim: dim, Slots: 16, Half: half}
+	for _, s := range spans {
+		kv.Blocks += ceilDiv(s.context, kv.Slots)
+	}
+	kv.ChunkBlocks = kv.Blocks
+	if chunk > 0 {
+		kv.ChunkBlocks = chunk
+	}
+	stride := pad((heads + 2*kvHeads) * dim)
+	shape := AttentionShape{KV: kv, Heads: heads, QStride: stride, YStride: pad(heads * dim)}
+	a, err := NewAttention(b.device, b.tuning, shape)
+	if err != nil {
+		return err
+	}
+	values, chunks := b.kv(kv)
+
+	// Lay the sequences' rows end to end and give them shuffled blocks.
+	order := rand.New(rand.NewPCG(3, 4)).Perm(kv.Blocks)
+	var words, few, many []uint32
+	var step Step
+	tables := make([][]int, len(spans))
+	rows, context := 0, 0
+	for i, s := range spans {
+		table := uint32(len(words))
+		n := ceilDiv(s.context, kv.Slots)
+		tables[i], order = order[:n], order[n:]
+		for _, block := range tables[i] {
+			words = append(words, uint32(block))
+		}
+		size, list := 1, &few
+		if s.rows > FewRows {
+			size, list = a.ManyTile(), &many
+		} else {
+			context = max(context, s.context)
+		}
+		for r := 0; r < s.rows; r += size {
+			*list = append(*list, uint32(rows+r), uint32(min(size, s.rows-r)), table, uint32(s.context-s.rows+r))
+		}
+		rows += s.rows
+	}
+	step.Rows, step.Splits = uint32(rows), uint32(max(1, SplitCount(context)))
+	step.FewTiles, step.FewCount = uint32(len(words)), uint32(len(few)/4)
+	words = append(words, few...)
+	step.ManyTiles, step.ManyCount = uint32(len(words)), uint32(len(many)/4)
+	b.inputs(step, append(words, many...))
+
+	q := b.normals(rows * stride)
+	args := AttentionArgs{
+		Step: b.step, Input: b.input, Q: b.buffer("q", floatBytes(q)), Y: b.buffer("y", make([]byte, rows*shape.YStride*4)),
+		Partial: b.buffer("partial", make([]byte, shape.PartialBytes(max(1, len(few)/4), max(1, context)))), KV: chunks,
+	}
+	if err := a.Warm(len(few) > 0, step.Splits > 1, len(many) > 0); err != nil {
+		return err
+	}
+	got, err := b.submit(args.Y, rows*shape.YStride*4, func(p *gpu.Pass) {
+		a.Run(p, len(few)/4, int(step.Splits), len(many)/4, args)
+	})
+	if err != nil {
+		return err
+	}
+	want := make([]float32, rows*shape.YStride)
+	row := 0
+	for i, s := range spans {
+		for r := range s.rows {
+			for h := range heads {
+				var k, v [][]float32
+				for t := range s.context - s.rows + r + 1 {
+					slot := tables[i][t/kv.Slots]*kv.Slots + t%kv.Slots
+					k = append(k, values.row(false, h/(heads/kvHeads), slot))
+					v = append(v, values.row(true, h/(heads/kvHeads), slot))
+				}
+				copy(want[row*shape.YStride+h*dim:], AttentionRef(q[row*stride+h*dim:][:dim], k, v))
+			}
+			row++
+		}
+	}
+	b.compare(got, want, heads*dim, shape.YStride, 2e-5) // weighted means of unit values; exp to a few ulp
+	return nil
+}

@@ -1,0 +1,34 @@
+package shaders_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"umbra/gpu/gputest"
+	"umbra/shaders"
+)
+
+// TestCases runs every kernel in both shapes against its reference.
+func TestCases(t *testing.T) {
+	d := gputest.Device(t)
+	before := d.Memory()
+	for _, tuning := range []shaders.Tuning{{Narrow: true}, {}} {
+		name := "wide"
+		if tuning.Narrow {
+			name = "narrow"
+		}
+		t.Run(name, func(t *testing.T) {
+			for _, c := range shaders.Cases() {
+				t.Run(c.Name, func(t *testing.T) {
+					r, err := c.Run(d, tuning)
+					require.NoError(t, err)
+					assert.LessOrEqual(t, r.Error, r.Tolerance)
+				})
+			}
+		})
+	}
+	after := d.Memory()
+	assert.LessOrEqual(t, after.Total(), before.Total()+1<<20, "buffers are given back")
+}

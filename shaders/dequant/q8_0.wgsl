@@ -1,0 +1,28 @@
+// Q8_0: a block is 32 i8 times one f16 (ggml block_q8_0).
+struct Block { q0: vec4<u32>, q1: vec4<u32>, d: f32, m: f32 }
+
+fn scale(row: u32, b: u32) -> f32 {
+	let pair = unpack2x16float(ws[row * SCALE_WORDS + (b >> 1u)]);
+	return select(pair.x, pair.y, (b & 1u) == 1u);
+}
+
+fn load_block(row: u32, b: u32) -> Block {
+	let i = row * QUANT_VECS + b * 2u;
+	return Block(wq[i], wq[i + 1u], scale(row, b), 0.0);
+}
+
+fn bytes(w: u32) -> vec4<f32> {
+	return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(w << 24u, w << 16u, w << 8u, w)) >> vec4<u32>(24u));
+}
+
+fn unit0(b: Block) -> Unit { return Unit(bytes(b.q0.x), bytes(b.q0.y)); }
+fn unit1(b: Block) -> Unit { return Unit(bytes(b.q0.z), bytes(b.q0.w)); }
+fn unit2(b: Block) -> Unit { return Unit(bytes(b.q1.x), bytes(b.q1.y)); }
+fn unit3(b: Block) -> Unit { return Unit(bytes(b.q1.z), bytes(b.q1.w)); }
+
+fn load_unit(row: u32, u: u32) -> Unit {
+	let q = wq[row * QUANT_VECS + (u >> 1u)];
+	let w = select(q.xy, q.zw, (u & 1u) == 1u);
+	let d = scale(row, u >> 2u);
+	return Unit(bytes(w.x) * d, bytes(w.y) * d);
+}

@@ -1,0 +1,48 @@
+package shaders
+
+import "umbra/gpu"
+
+// GatherShape describes an embedding table, or the part of a split one with tokens First .. First + N - 1.
+type GatherShape struct {
+	Format  Format
+	N, Cols int
+	First   int
+}
+
+type gatherSpec struct {
+	*bindings
+	HasScales bool
+	Dequant   string
+
+	N          int `wgsl:"N"`
+	First      int `wgsl:"FIRST"`
+	Blocks     int `wgsl:"BLOCKS"`
+	QuantVecs  int `wgsl:"QUANT_VECS"`
+	ScaleWords int `wgsl:"SCALE_WORDS"`
+	YVecs      int `wgsl:"Y_VECS"`
+}
+
+// Gather looks up rows of an embedding table by token id.
+type Gather struct {
+	device *gpu.Device
+	Shape  GatherShape
+	kernel *gpu.Kernel
+}
+
+// NewGather compiles the kernel.
+func NewGather(d *gpu.Device, s GatherShape) (*Gather, error) {
+	cols := pad(s.Cols)
+	spec := gatherSpec{&bindings{}, s.Format.ScaleHalfs > 0, dequants[s.Format.Name],
+		s.N, s.First, cols / blockCols, s.Format.QuantBytes(cols) / 16, s.Format.ScaleBytes(cols) / 4, cols / 4}
+	k, err := compile(d, "gather.wgsl", "gather_"+s.Format.Name, &spec)
+	return &Gather{d, s, k}, err
+}
+
+// Run records the lookup of rows tokens into y (rows × padded Cols).
+func (g *Gather) Run(p *gpu.Pass, rows int, step, input *gpu.Buffer, w Weights, y *gpu.Buffer) {
+	b := []gpu.Binding{step.Slice(0, StepBytes), input.Whole(), w.Quants.Whole()}
+	if w.Scales != nil {
+		b = append(b, w.Scales.Whole())
+	}
+	p.Dispatch(g.kernel, g.device.Grid1(ceilDiv(rows*pad(g.Shape.Cols)/8, 64)), append(b, y.Whole())...)
+}

@@ -1,0 +1,25 @@
+// Gather looks up the embedding of each row's token: y[row] = w[token]. A lane decodes 8 columns.
+// A part of a split table skips tokens outside FIRST .. FIRST + N - 1. Grid: ceil(rows * BLOCKS * 4 / 64) workgroups.
+{% .StepWGSL %}
+{% .Binding %} var<uniform> step: Step;
+{% .Binding %} var<storage, read> input: array<u32>;
+{% .Binding %} var<storage, read> wq: array<vec4<u32>>;
+{%- if .HasScales %}
+{% .Binding %} var<storage, read> ws: array<u32>;
+{%- end %}
+{% .Binding %} var<storage, read_write> y: array<vec4<f32>>;
+struct Unit { lo: vec4<f32>, hi: vec4<f32> }
+{% .Dequant %}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+	let id = (wid.x + wid.y * nwg.x) * 64u + local;
+	let unit = id % (BLOCKS * 4u);
+	let row = id / (BLOCKS * 4u);
+	if (row >= step.rows) { return; }
+	let token = input[step.tokens + row] - FIRST;
+	if (token >= N) { return; } // also ids below FIRST, which wrap around
+	let v = load_unit(token, unit);
+	y[row * Y_VECS + unit * 2u] = v.lo;
+	y[row * Y_VECS + unit * 2u + 1u] = v.hi;
+}

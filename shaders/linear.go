@@ -1,0 +1,230 @@
+package shaders
+
+import (
+	"fmt"
+
+	"umbra/gpu"
+)
+
+// LinearShape describes y = x·Wᵀ for a weight matrix of N rows by K columns, with what is fused into it.
+type LinearShape struct {
+	Format Format
+	N, K   int
+	// Norm multiplies with RMSNorm(x)·gain instead of x; Eps is its epsilon. Zhang & Sennrich 2019.
+	Norm bool
+	Eps  float32
+	// Gate takes weight rows 2i and 2i+1 as gate and up: y[i] = silu(gate)·up, half as many outputs. Shazeer 2020.
+	Gate bool
+	// Bias adds a vector of the output's length; Residual adds to what y holds.
+	Bias, Residual bool
+	// Stride is y's row length and Offset the first column written.
+	Stride, Offset int
+	// Outputs makes the row count that of the step's outputs instead of its token rows.
+	Outputs bool
+}
+
+// Outs is the number of output columns.
+func (s LinearShape) Outs() int {
+	if s.Gate {
+		return s.N / 2
+	}
+	return s.N
+}
+
+// linearSpec is a LinearShape specialised to a kernel: what the sources see.
+type linearSpec struct {
+	*bindings
+	LinearShape
+	Dequant   string
+	HasScales bool
+	HasMin    bool
+	RowCount  string
+
+	Weights   int     `wgsl:"N"`
+	OutN      int     `wgsl:"OUT_N"`   // output columns
+	OutDiv    int     `wgsl:"OUT_DIV"` // weight rows per output column
+	Blocks    int     `wgsl:"BLOCKS"`
+	QuantVecs int     `wgsl:"QUANT_VECS"`
+	ScaleWord int     `wgsl:"SCALE_WORDS"`
+	XVecs     int     `wgsl:"X_VECS"`
+	YStride   int     `wgsl:"Y_STRIDE"`
+	YOffset   int     `wgsl:"Y_OFFSET"`
+	NormCols  float32 `wgsl:"NORM_COLS"`
+	Epsilon   float32 `wgsl:"EPS"`
+	Rows      int     `wgsl:"ROWS"`
+	Tokens    int     `wgsl:"TOKENS"`
+	Lanes     int     `wgsl:"LANES"`
+	Threads   int     `wgsl:"THREADS"`
+	PerGroup  int     `wgsl:"ROWS_PER_GROUP"`
+	OutRows   int     `wgsl:"OUT_ROWS"` // output columns of a workgroup
+	Results   int     `wgsl:"OUTPUTS"`  // outputs of a workgroup, all tokens
+	Pitch     int     `wgsl:"PITCH"`
+	Partials  int     `wgsl:"PARTIALS"`
+	Tiles     int     `wgsl:"TILES"`
+}
+
+func (s LinearShape) spec() linearSpec {
+	k := pad(s.K)
+	spec := linearSpec{
+		bindings: &bindings{}, LinearShape: s, Dequant: dequants[s.Format.Name],
+		HasScales: s.Format.ScaleHalfs > 0, HasMin: s.Format.HasMin, RowCount: "step.rows",
+		Weights: s.N, OutN: s.Outs(), OutDiv: 1, Blocks: k / blockCols,
+		QuantVecs: s.Format.QuantBytes(k) / 16, ScaleWord: s.Format.ScaleBytes(k) / 4, XVecs: k / 4,
+		YStride: s.Stride, YOffset: s.Offset, NormCols: float32(s.K), Epsilon: s.Eps,
+	}
+	if s.Gate {
+		spec.OutDiv = 2
+	}
+	if s.Outputs {
+		spec.RowCount = "step.outputs"
+	}
+	return spec
+}
+
+// Linear multiplies token rows by one weight matrix (or one part of a split one).
+type Linear struct {
+	device *gpu.Device
+	tuning Tuning
+	Shape  LinearShape
+
+	kernels map[linearVariant]*gpu.Kernel
+}
+
+// linearVariant is one kernel of a Linear: a source file, for up to that many tokens at once.
+type linearVariant struct {
+	file   string
+	tokens int
+}
+
+// NewLinear checks the shape. Kernels are compiled when first needed.
+func NewLinear(d *gpu.Device, tuning Tuning, s LinearShape) (*Linear, error) {
+	switch {
+	case s.N < 1 || s.K < 1:
+		return nil, fmt.Errorf("shaders: linear: %d x %d weights", s.N, s.K)
+	case s.Gate && s.N%2 != 0:
+		return nil, fmt.Errorf("shaders: linear: %d rows do not pair as gate and up", s.N)
+	case s.Offset < 0 || s.Offset+s.Outs() > s.Stride:
+		return nil, fmt.Errorf("shaders: linear: columns %d..%d are outside rows of %d", s.Offset, s.Offset+s.Outs(), s.Stride)
+	case s.Gate && (s.Bias || s.Residual):
+		return nil, fmt.Errorf("shaders: linear: bias and residual do not combine with a gate")
+	}
+	return &Linear{d, tuning, s, map[linearVariant]*gpu.Kernel{}}, nil
+}
+
+// Weights are a matrix's planes on the device; Scales is nil for formats without.
+type Weights struct{ Quants, Scales *gpu.Buffer }
+
+// LinearArgs are the buffers of a Run: X (rows × padded K), Y (rows × Stride), Gain (padded K) if Norm, Bias (outputs) if Bias.
+type LinearArgs struct {
+	Step       *gpu.Buffer
+	X, Y       *gpu.Buffer
+	Weights    Weights
+	Gain, Bias *gpu.Buffer
+}
+
+// Run records the product for rows token rows.
+func (l *Linear) Run(p *gpu.Pass, rows int, a LinearArgs) {
+	if rows == 0 {
+		return
+	}
+	k, grid, err := l.kernel(rows)
+	if err != nil {
+		p.Fail(err)
+		return
+	}
+	b := []gpu.Binding{a.Step.Slice(0, StepBytes), a.X.Whole(), a.Weights.Quants.Whole()}
+	for _, x := range []*gpu.Buffer{a.Weights.Scales, a.Y, a.Gain, a.Bias} {
+		if x != nil {
+			b = append(b, x.Whole())
+		}
+	}
+	p.Dispatch(k, grid, b...)
+}
+
+// Warm compiles the kernels a number of rows needs.
+func (l *Linear) Warm(rows int) error {
+	_, _, err := l.kernel(rows)
+	return err
+}
+
+// matvecRows is the largest number of token rows given to Matvec; more go to Gemm.
+const matvecRows = 8
+
+// gemmTile is how many weight rows, and token rows, a workgroup of Gemm takes.
+const gemmTile = 64
+
+// kernel returns the kernel for a number of token rows, compiled once, and its grid.
+func (l *Linear) kernel(rows int) (*gpu.Kernel, [3]uint32, error) {
+	s := l.Shape.spec()
+	var v linearVariant
+	var grid [3]uint32
+	switch {
+	case l.tuning.Narrow:
+		s.narrow(rows)
+		g := l.device.Grid1(ceilDiv(s.Weights, s.Rows))
+		v, grid = linearVariant{"matvec_narrow", s.Tokens}, [3]uint32{g[0], uint32(ceilDiv(rows, s.Tokens)), g[1]}
+	case rows <= matvecRows:
+		s.matvec(rows)
+		v, grid = linearVariant{"matvec", s.Tokens}, l.device.Grid1(ceilDiv(s.Weights, s.PerGroup))
+	default:
+		v, grid = linearVariant{"gemm", gemmTile}, [3]uint32{uint32(ceilDiv(s.Weights, gemmTile)), uint32(ceilDiv(rows, gemmTile)), 1}
+	}
+	if k := l.kernels[v]; k != nil {
+		return k, grid, nil
+	}
+	k, err := compile(l.device, v.file+".wgsl", l.name(fmt.Sprintf("%s%d", v.file, v.tokens)), &s)
+	if err != nil {
+		return nil, grid, err
+	}
+	l.kernels[v] = k
+	return k, grid, nil
+}
+
+// name is the kernel's name with what tells its variants apart in a profile.
+func (l *Linear) name(kind string) string {
+	s := kind + "_" + l.Shape.Format.Name
+	for _, o := range []struct {
+		on   bool
+		name string
+	}{{l.Shape.Norm, "norm"}, {l.Shape.Gate, "gate"}, {l.Shape.Bias, "bias"}, {l.Shape.Residual, "residual"}} {
+		if o.on {
+			s += "_" + o.name
+		}
+	}
+	return fmt.Sprintf("%s_%dx%d", s, l.Shape.N, l.Shape.K)
+}
+
+// tokensFor rounds rows up to a variant: 1, 2, 4 or 8.
+func tokensFor(rows, most int) int {
+	t := 1
+	for t < rows && t < most {
+		t *= 2
+	}
+	return t
+}
+
+// matvec sets what matvec.wgsl needs for that many token rows.
+func (s *linearSpec) matvec(rows int) {
+	const lanes, groups = 32, 2
+	s.Tokens = tokensFor(rows, matvecRows)
+	s.Rows = 4
+	if s.Tokens == 8 {
+		s.Rows = 2
+	}
+	s.Threads, s.Lanes = lanes*groups, lanes
+	s.PerGroup = groups * s.Rows
+	s.OutRows = s.PerGroup / s.OutDiv
+	s.Results = s.OutRows * s.Tokens
+	s.Pitch = lanes + 1 // no two lanes of a sum share a bank
+	s.Partials = (s.PerGroup*s.Tokens + s.Tokens) * s.Pitch
+}
+
+// narrow sets what matvec_narrow.wgsl needs.
+func (s *linearSpec) narrow(rows int) {
+	s.Tokens = tokensFor(rows, 4)
+	s.Rows = 32
+	s.OutRows = s.Rows / s.OutDiv
+	s.Results = s.OutRows * s.Tokens
+	s.Partials = (s.Rows*s.Tokens + s.Tokens) * 8
+	s.Tiles = ceilDiv(s.Blocks, 16)
+}

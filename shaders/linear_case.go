@@ -1,0 +1,79 @@
+package shaders
+
+import (
+	"fmt"
+
+	"umbra/gpu"
+)
+
+// linearCases takes every format through every kernel, and every fused part through awkward shapes: one row, odd
+// counts, columns short of a block, rows past a tile.
+func linearCases() []Case {
+	var cases []Case
+	add := func(s LinearShape, rows int) {
+		s.Eps = 1e-5
+		if s.Stride == 0 {
+			s.Stride = pad(s.Outs())
+		}
+		name := fmt.Sprintf("linear %s %dx%d rows %d", s.Format.Name, s.N, s.K, rows)
+		for _, o := range []struct {
+			on   bool
+			name string
+		}{{s.Norm, "norm"}, {s.Gate, "gate"}, {s.Bias, "bias"}, {s.Residual, "residual"}, {s.Offset > 0, "offset"}} {
+			if o.on {
+				name += " " + o.name
+			}
+		}
+		cases = append(cases, Case{name, func(b *bench) error { return b.linear(s, rows) }})
+	}
+	for _, f := range formats {
+		for _, rows := range []int{1, 3, 70} {
+			add(LinearShape{Format: f, N: 70, K: 352}, rows)
+		}
+		add(LinearShape{Format: f, N: 66, K: 544, Norm: true, Gate: true}, 2)
+	}
+	f32, f16, q4, q8 := formats[0], formats[1], formats[4], formats[3]
+	add(LinearShape{Format: f32, N: 1, K: 1}, 1)
+	add(LinearShape{Format: f16, N: 5, K: 31, Norm: true}, 5)
+	add(LinearShape{Format: q8, N: 129, K: 1536, Residual: true}, 1)
+	add(LinearShape{Format: q8, N: 129, K: 1536, Residual: true}, 8)
+	add(LinearShape{Format: q8, N: 65, K: 512, Norm: true, Bias: true, Stride: 160, Offset: 33}, 65)
+	add(LinearShape{Format: q8, N: 65, K: 512, Norm: true, Bias: true, Stride: 160, Offset: 33}, 7)
+	add(LinearShape{Format: q4, N: 130, K: 32, Norm: true, Gate: true}, 129)
+	add(LinearShape{Format: q4, N: 34, K: 96, Residual: true, Bias: true}, 64)
+	return cases
+}
+
+func (b *bench) linear(s LinearShape, rows int) error {
+	l, err := NewLinear(b.device, b.tuning, s)
+	if err != nil {
+		return err
+	}
+	w, values := b.weights(s.Format, s.N, s.K)
+	x, gain, bias := b.normals(rows*s.K), b.normals(s.K), b.normals(s.Outs())
+	y := b.normals(rows * s.Stride)
+	a := LinearArgs{Weights: w, X: b.rows("x", x, s.K), Y: b.buffer("y", floatBytes(y))}
+	if s.Norm {
+		a.Gain = b.rows("gain", gain, s.K)
+	}
+	if s.Bias {
+		a.Bias = b.buffer("bias", floatBytes(bias))
+	}
+	b.inputs(Step{Rows: uint32(rows)}, nil)
+	a.Step = b.step
+	if err := l.Warm(rows); err != nil {
+		return err
+	}
+	got, err := b.submit(a.Y, 4*len(y), func(p *gpu.Pass) { l.Run(p, rows, a) })
+	if err != nil {
+		return err
+	}
+	LinearRef(s, values, x, gain, bias, y, rows)
+	// Sums of K products of about unit size in f32: the error grows with sqrt(K); columns not written must not change.
+	tolerance := 2e-4
+	if s.Gate {
+		tolerance = 1e-3 // a product of two such sums
+	}
+	b.compare(got, y, s.Stride, s.Stride, tolerance)
+	return nil
+}

@@ -1,0 +1,52 @@
+package shaders_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"umbra/gpu/gputest"
+	"umbra/shaders"
+)
+
+// reserved are WGSL's reserved words (W3C WGSL, section 16.2), which some front ends let pass and others refuse.
+const reserved = `NULL Self abstract active alignas alignof as asm asm_fragment async attribute auto await become
+binding_array cast catch class co_await co_return co_yield coherent column_major common compile compile_fragment concept
+const_cast consteval constexpr constinit crate debugger decltype delete demote demote_to_helper do dynamic_cast enum
+explicit export extends extern external fallthrough filter final finally friend from fxgroup get goto groupshared highp
+impl implements import inline instanceof interface layout lowp macro macro_rules match mediump meta mod module move mut
+mutable namespace new nil noexcept noinline nointerpolation non_coherent noncoherent noperspective null nullptr of
+operator package packoffset partial pass patch pixelfragment precise precision premerge priv protected pub public
+readonly ref regardless register reinterpret_cast require resource restrict self set shared sizeof smooth snorm static
+static_assert static_cast std subroutine super target template this thread_local throw trait try type typedef typeid
+typename typeof union unless unorm unsafe unsized use using varying virtual volatile wgsl where with writeonly yield`
+
+var (
+	comment    = regexp.MustCompile(`//[^\n]*`)
+	identifier = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)
+	beyondCore = regexp.MustCompile(`\b(enable|override|requires|f16|subgroup\w*|dot4I8Packed|dot4U8Packed)\b`)
+)
+
+// TestPortableWGSL checks every specialised shader for words outside core WGSL. It runs after TestCases has compiled them.
+func TestPortableWGSL(t *testing.T) {
+	d := gputest.Device(t)
+	for _, c := range shaders.Cases() { // compiled before, if TestCases ran
+		_, err := c.Run(d, shaders.Tuning{})
+		require.NoError(t, err, c.Name)
+	}
+	words := map[string]bool{}
+	for _, w := range strings.Fields(reserved) {
+		words[w] = true
+	}
+	require.NotEmpty(t, d.Kernels())
+	for _, k := range d.Kernels() {
+		text := comment.ReplaceAllString(k.WGSL, "")
+		for _, w := range identifier.FindAllString(text, -1) {
+			assert.False(t, words[w], "%s: %q is reserved", k.Name, w)
+		}
+		assert.Empty(t, beyondCore.FindAllString(text, -1), k.Name)
+	}
+}

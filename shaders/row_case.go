@@ -1,0 +1,236 @@
+package shaders
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/x448/float16"
+
+	"umbra/gpu"
+)
+
+// ropeCases covers both pairings, partial rotation, both KV types and split pools.
+func ropeCases() []Case {
+	var cases []Case
+	for _, c := range []struct {
+		heads, kvHeads, dim, rotated int
+		halfSplit, half              bool
+		chunk                        int
+	}{
+		{4, 2, 64, 64, false, false, 3}, {4, 2, 64, 64, true, false, 8}, {3, 1, 32, 16, false, true, 8},
+		{14, 2, 64, 64, true, true, 2}, {2, 2, 80, 20, true, false, 8}, {1, 1, 128, 0, false, false, 8},
+	} {
+		name := fmt.Sprintf("rope %d+%d heads of %d, %d rotated, half-split %v, f16 %v", c.heads, c.kvHeads, c.dim, c.rotated, c.halfSplit, c.half)
+		cases = append(cases, Case{name, func(b *bench) error {
+			kv := KVShape{KVHeads: c.kvHeads, HeadDim: c.dim, Slots: 4, Half: c.half, Blocks: 8, ChunkBlocks: c.chunk}
+			return b.rope(RopeShape{KV: kv, Heads: c.heads, Rotated: c.rotated, HalfSplit: c.halfSplit,
+				Stride: pad((c.heads + 2*c.kvHeads) * c.dim)})
+		}})
+	}
+	return cases
+}
+
+func (b *bench) rope(s RopeShape) error {
+	r, err := NewRope(b.device, s)
+	if err != nil {
+		return err
+	}
+	slots := []uint32{31, 0, 7, 12, 13} // of 8 blocks of 4
+	rows, dim := len(slots), s.KV.HeadDim
+	words := append([]uint32(nil), slots...)
+	rotations := make([][2]float32, rows*s.Rotated/2)
+	for i := range rotations {
+		sin, cos := math.Sincos(float64(i) * 0.7)
+		rotations[i] = [2]float32{float32(cos), float32(sin)}
+		words = append(words, math.Float32bits(float32(cos)), math.Float32bits(float32(sin)))
+	}
+	b.inputs(Step{Rows: uint32(rows), Rotations: uint32(rows)}, words)
+	qkv := b.normals(rows * s.Stride)
+	values, chunks := b.kv(s.KV)
+	buf := b.buffer("qkv", floatBytes(qkv))
+	got, err := b.submit(buf, 4*len(qkv), func(p *gpu.Pass) {
+		r.Run(p, rows, RopeArgs{Step: b.step, Input: b.input, QKV: buf, KV: chunks})
+	})
+	if err != nil {
+		return err
+	}
+	time := b.result.Time
+	rotate := func(row, head int) []float32 {
+		h := qkv[row*s.Stride+head*dim:][:dim]
+		RopeRef(h, s.Rotated, s.HalfSplit, rotations[row*s.Rotated/2:])
+		return h
+	}
+	for row, slot := range slots {
+		for h := range s.Heads {
+			rotate(row, h)
+		}
+		for h := range s.KV.KVHeads {
+			k := append([]float32(nil), qkv[row*s.Stride+(s.Heads+h)*dim:][:dim]...)
+			RopeRef(k, s.Rotated, s.HalfSplit, rotations[row*s.Rotated/2:])
+			copy(values.row(false, h, int(slot)), k)
+			copy(values.row(true, h, int(slot)), qkv[row*s.Stride+(s.Heads+s.KV.KVHeads+h)*dim:][:dim])
+		}
+	}
+	b.compare(got, qkv, s.Heads*dim, s.Stride, 1e-6)
+	// The pool: what was written, and that nothing else was.
+	at := 0
+	for i, c := range chunks {
+		raw, err := b.device.Read(c, 0, uint64(s.KV.ChunkBytes(i)))
+		if err != nil {
+			return err
+		}
+		tolerance := 1e-6
+		var floats []byte
+		if s.KV.Half {
+			tolerance = 1e-3 // one f16 step
+			for j := 0; j < len(raw); j += 2 {
+				v := float16.Frombits(binary.LittleEndian.Uint16(raw[j:])).Float32()
+				floats = binary.LittleEndian.AppendUint32(floats, math.Float32bits(v))
+			}
+		} else {
+			floats = raw
+		}
+		n := len(floats) / 4
+		b.compare(floats, values.values[at:at+n], 1, 1, tolerance)
+		at += n
+	}
+	b.result.Time = time
+	return nil
+}
+
+// rowCases covers the operations that go row by row.
+func rowCases() []Case {
+	var cases []Case
+	for _, f := range formats {
+		cases = append(cases, Case{"gather " + f.Name, func(b *bench) error { return b.gather(f) }})
+	}
+	for _, cols := range []int{1, 64, 100, 2048} {
+		cases = append(cases,
+			Case{fmt.Sprintf("rmsnorm %d", cols), func(b *bench) error { return b.rmsNorm(cols) }},
+			Case{fmt.Sprintf("glu %d", cols), func(b *bench) error { return b.glu(cols) }})
+	}
+	return cases
+}
+
+// gather looks ids up in a table split in two parts.
+func (b *bench) gather(f Format) error {
+	const n, cols, half = 37, 96, 20
+	ids := []uint32{0, 36, 19, 20, 5, 5}
+	b.inputs(Step{Rows: uint32(len(ids)), Tokens: 1}, append([]uint32{99}, ids...))
+	lo, a := b.weights(f, half, cols)
+	hi, c := b.weights(f, n-half, cols)
+	table := append(a, c...)
+	y := b.buffer("y", make([]byte, len(ids)*cols*4))
+	g0, err := NewGather(b.device, GatherShape{Format: f, N: half, Cols: cols})
+	if err != nil {
+		return err
+	}
+	g1, err := NewGather(b.device, GatherShape{Format: f, N: n - half, Cols: cols, First: half})
+	if err != nil {
+		return err
+	}
+	got, err := b.submit(y, len(ids)*cols*4, func(p *gpu.Pass) {
+		g0.Run(p, len(ids), b.step, b.input, lo, y)
+		g1.Run(p, len(ids), b.step, b.input, hi, y)
+	})
+	if err != nil {
+		return err
+	}
+	var want []float32
+	for _, id := range ids {
+		want = append(want, table[int(id)*cols:][:cols]...)
+	}
+	b.compare(got, want, cols, cols, 1e-6)
+	return nil
+}
+
+func (b *bench) rmsNorm(cols int) error {
+	pick := []uint32{4, 0, 2}
+	const rows = 5
+	b.inputs(Step{Rows: rows, Outputs: uint32(len(pick))}, pick)
+	x, gain := b.normals(rows*cols), b.normals(cols)
+	y := b.buffer("y", make([]byte, len(pick)*pad(cols)*4))
+	n, err := NewRMSNorm(b.device, cols, 1e-5)
+	if err != nil {
+		return err
+	}
+	xb, gb := b.rows("x", x, cols), b.rows("gain", gain, cols)
+	got, err := b.submit(y, len(pick)*pad(cols)*4, func(p *gpu.Pass) { n.Run(p, len(pick), b.step, b.input, xb, gb, y) })
+	if err != nil {
+		return err
+	}
+	var want []float32
+	for _, r := range pick {
+		want = append(want, RMSNormRef(x[int(r)*cols:][:cols], gain, 1e-5)...)
+	}
+	b.compare(got, padRows(want, cols), pad(cols), pad(cols), 1e-5) // padding stays zero
+	return nil
+}
+
+func (b *bench) glu(cols int) error {
+	const rows = 3
+	b.inputs(Step{Rows: rows}, nil)
+	gate, up := b.normals(rows*cols), b.normals(rows*cols)
+	g, err := NewGLU(b.device, cols)
+	if err != nil {
+		return err
+	}
+	gb, ub := b.rows("gate", gate, cols), b.rows("up", up, cols)
+	got, err := b.submit(gb, rows*pad(cols)*4, func(p *gpu.Pass) { g.Run(p, rows, b.step, gb, ub) })
+	if err != nil {
+		return err
+	}
+	b.compare(got, padRows(GLURef(gate, up), cols), pad(cols), pad(cols), 1e-5)
+	return nil
+}
+
+// topKCases covers ties, NaN, infinities, and vocabularies smaller than a workgroup and than k.
+func topKCases() []Case {
+	var cases []Case
+	for _, c := range []struct{ vocab, k int }{{1, 1}, {5, 8}, {255, 1}, {1000, 40}, {8192, 1}, {8192, 64}} {
+		cases = append(cases, Case{fmt.Sprintf("topk %d of %d", c.k, c.vocab), func(b *bench) error { return b.topK(c.vocab, c.k) }})
+	}
+	return cases
+}
+
+func (b *bench) topK(vocab, k int) error {
+	const outputs = 3
+	b.inputs(Step{Outputs: outputs}, nil)
+	t := NewTopK(b.device, vocab)
+	logits := b.normals(outputs * vocab)
+	for i := range logits {
+		switch {
+		case i >= 2*vocab:
+			logits[i] = float32(i % 7) // ties
+		case i >= vocab && i%5 == 0:
+			logits[i] = float32(math.NaN())
+		case i >= vocab && i%11 == 0:
+			logits[i] = float32(math.Inf(-1))
+		}
+	}
+	capacity := t.Capacity(k)
+	y := b.buffer("y", make([]byte, outputs*capacity*8))
+	lb := b.rows("logits", logits, vocab)
+	if err := t.Warm(k); err != nil {
+		return err
+	}
+	got, err := b.submit(y, outputs*capacity*8, func(p *gpu.Pass) { t.Run(p, outputs, k, b.step, lb, y) })
+	if err != nil {
+		return err
+	}
+	for o := range outputs {
+		row := logits[o*vocab : (o+1)*vocab]
+		ids, values := DecodeTopK(got[o*capacity*8:], k)
+		want := TopKRef(row, k)
+		if len(ids) != len(want) {
+			return fmt.Errorf("output %d: %d candidates, want %d", o, len(ids), len(want))
+		}
+		for i, id := range want {
+			if ids[i] != id || values[i] != row[id] {
+				return fmt.Errorf("output %d, place %d: (%d, %g), want (%d, %g)", o, i, ids[i], values[i], id, row[id])
+			}
+		}
+	}
+	return nil
+}
