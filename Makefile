@@ -1,0 +1,87 @@
+# umbra's jobs. `make help` lists them.
+
+# The prompt of `make run`: make run PROMPT='...' ARGS='--temperature 0.8'
+define PROMPT
+package main
+
+import "fmt"
+
+func main() {
+
+endef
+# Text for the program goes through the environment, so that the shell takes no part in it.
+UMBRA_PROMPT := $(value PROMPT)
+export UMBRA_PROMPT
+
+ARGS     =
+FUZZTIME = 30s
+
+ifeq ($(OS),Windows_NT)
+EXE := .exe
+endif
+UMBRA := bin/umbra$(EXE)
+
+# ./... leaves out folders named testdata; those of them that hold Go code are named.
+PACKAGES := ./... $(addprefix ./,$(patsubst %/,%,$(sort $(dir $(wildcard testdata/*.go testdata/*/*.go)))))
+
+# Shaders as compiled, and what other front ends make of them. Tests run in their packages' folders, hence the full path.
+SHADERS := out/shaders
+DUMP    := UMBRA_DUMP_SHADERS="$(CURDIR)/$(SHADERS)/wgsl"
+
+.PHONY: help run test bench build setup lint shaders-check shaders-clean fuzz soak clean
+.NOTPARALLEL:
+
+## help           list these targets
+help:
+	@sed -n 's/^## /  make /p' Makefile
+
+## run            generate text with the model in testdata (PROMPT=..., ARGS=...)
+run: build
+	$(UMBRA) run --max-tokens 96 --echo $(ARGS) "$$UMBRA_PROMPT"
+
+## test           every check: lint, all tests, all shaders through other front ends
+# -count=1: results from the cache would dump no shaders.
+test: lint shaders-clean
+	.ci/setup_test.sh
+	$(DUMP) go test -count=1 -timeout 15m $(PACKAGES)
+	go run ./cmd/shaderscheck -o $(SHADERS) $(SHADERS)/wgsl
+
+## bench          Go benchmarks, then the model and the kernels on this device
+bench: build
+	go test -run '^$$' -bench . -timeout 1h $(PACKAGES)
+	$(UMBRA) bench
+	$(UMBRA) bench ops
+
+## build          bin/umbra
+build: setup
+	go build -o $(UMBRA) ./cmd/umbra
+
+## setup          install what is missing: C compiler, Vulkan loader, Vulkan driver
+setup:
+	@.ci/setup.sh
+
+## lint           gofmt, go vet, staticcheck
+lint: setup
+	@bad=$$(gofmt -l .) && if [ -n "$$bad" ]; then echo "gofmt -w needed:"; echo "$$bad"; exit 1; fi
+	go vet $(PACKAGES)
+	go tool staticcheck $(PACKAGES)
+
+## shaders-check  all kernels through the other WGSL front ends installed (naga, tint, dawn)
+shaders-check: setup shaders-clean
+	$(DUMP) go test -count=1 -timeout 15m ./shaders/...
+	go run ./cmd/shaderscheck -o $(SHADERS) $(SHADERS)/wgsl
+
+shaders-clean:
+	@rm -rf $(SHADERS) && mkdir -p $(SHADERS)/wgsl
+
+## fuzz           every fuzz target for FUZZTIME (30s)
+fuzz: setup
+	@.ci/fuzz.sh $(FUZZTIME) $(PACKAGES)
+
+## soak           the long variants of the tests
+soak: setup
+	UMBRA_SOAK=1 go test -count=1 -timeout 2h $(PACKAGES)
+
+## clean          remove what was built
+clean:
+	rm -rf bin out
