@@ -72,6 +72,12 @@ driver() {
 	return 1
 }
 
+# modules tells whether the Go modules are here, or else the certificates that fetching them takes.
+modules() {
+	exists "${SSL_CERT_FILE:-}" "$root/etc/ssl/certs/ca-certificates.crt" ||
+		GOPROXY=off go list -deps -test ./... tool >/dev/null 2>&1
+}
+
 check_linux() {
 	missing='' packages=''
 	has make || need "make, which runs the jobs" make
@@ -79,6 +85,9 @@ check_linux() {
 		need "a C compiler (gcc): the WebGPU library is linked through cgo" "gcc libc6-dev"
 	elif debian && ! exists "$root"/usr/include/stdlib.h; then
 		need "the C library's headers, for cgo" libc6-dev
+	fi
+	if debian && ! modules; then
+		need "certificate authorities, to fetch Go modules" ca-certificates
 	fi
 	loader || need "the Vulkan loader (libvulkan.so.1), through which WebGPU reaches the GPU" libvulkan1
 	driver || need "a Vulkan driver; Mesa's serve AMD and Intel GPUs, and its lavapipe machines without a GPU" \

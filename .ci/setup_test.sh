@@ -17,7 +17,7 @@ esac
 machine() {
 	rm -rf "${work:?}"/*
 	mkdir -p "$work/bin" "$work/root/etc" "$work/root/usr/include" "$work/root/usr/lib/x" \
-		"$work/root/usr/share/vulkan/icd.d"
+		"$work/root/usr/share/vulkan/icd.d" "$work/root/etc/ssl/certs"
 	for tool in sh env sed awk dirname tail mktemp rm grep mkdir touch; do
 		ln -s "$(command -v $tool)" "$work/bin/$tool"
 	done
@@ -30,7 +30,7 @@ machine() {
 		case $* in *mesa-vulkan-drivers*) touch "$SETUP_ROOT/usr/share/vulkan/icd.d/lvp.json";; esac
 		case $* in *libvulkan1*) touch "$SETUP_ROOT/usr/lib/x/libvulkan.so.1";; esac'
 	touch "$work/root/etc/debian_version" "$work/root/usr/include/stdlib.h" "$work/root/usr/lib/x/libvulkan.so.1" \
-		"$work/root/usr/share/vulkan/icd.d/lvp.json"
+		"$work/root/usr/share/vulkan/icd.d/lvp.json" "$work/root/etc/ssl/certs/ca-certificates.crt"
 	: >"$work/root/log"
 }
 
@@ -88,6 +88,12 @@ expect "no loader, no driver" 0 "libvulkan.so.1" "recommends libvulkan1 mesa-vul
 machine
 lacks root/usr/include/stdlib.h
 expect "package that does not help" 1 "still missing" "recommends libc6-dev"
+
+machine
+lacks root/etc/ssl/certs/ca-certificates.crt
+expect "no certificates, but the modules" 0 "" ""
+fake go 'case $2 in GOVERSION) echo go1.99.1;; CC) echo gcc;; *) exit 1;; esac'
+expect "neither certificates nor modules" 1 "certificate authorities" "recommends ca-certificates"
 
 machine
 lacks bin/gcc
