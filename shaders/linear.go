@@ -15,7 +15,7 @@ type LinearShape struct {
 	Eps  float32
 	// Gate takes weight rows 2i and 2i+1 as gate and up: y[i] = silu(gate)·up, half as many outputs. Shazeer 2020.
 	Gate bool
-	// Bias adds a vector of the output's length; Residual adds to what y holds.
+	// Bias adds a vector laid out as a row of y; Residual adds to what y holds.
 	Bias, Residual bool
 	// Stride is y's row length and Offset the first column written.
 	Stride, Offset int
@@ -114,7 +114,8 @@ func NewLinear(d *gpu.Device, tuning Tuning, s LinearShape) (*Linear, error) {
 // Weights are a matrix's planes on the device; Scales is nil for formats without.
 type Weights struct{ Quants, Scales *gpu.Buffer }
 
-// LinearArgs are the buffers of a Run: X (rows × padded K), Y (rows × Stride), Gain (padded K) if Norm, Bias (outputs) if Bias.
+// LinearArgs are the buffers of a Run: X (rows × padded K), Y (rows × Stride), Gain (padded K) if Norm, Bias (Stride,
+// as a row of Y) if Bias.
 type LinearArgs struct {
 	Step       *gpu.Buffer
 	X, Y       *gpu.Buffer

@@ -50,7 +50,7 @@ func (b *bench) linear(s LinearShape, rows int) error {
 		return err
 	}
 	w, values := b.weights(s.Format, s.N, s.K)
-	x, gain, bias := b.normals(rows*s.K), b.normals(s.K), b.normals(s.Outs())
+	x, gain, bias := b.normals(rows*s.K), b.normals(s.K), b.normals(s.Stride)
 	y := b.normals(rows * s.Stride)
 	a := LinearArgs{Weights: w, X: b.rows("x", x, s.K), Y: b.buffer("y", floatBytes(y))}
 	if s.Norm {

@@ -2,7 +2,8 @@ package shaders
 
 import "math"
 
-// LinearRef is the reference of Linear: w is N × K and x rows × K, unpadded; y is rows × Stride and is updated.
+// LinearRef is the reference of Linear: w is N × K and x rows × K, unpadded; bias is Stride long,
+// as y's rows are, and y is rows × Stride and is updated.
 func LinearRef(s LinearShape, w, x, gain, bias, y []float32, rows int) {
 	for t := range rows {
 		xr := x[t*s.K : (t+1)*s.K]
@@ -33,7 +34,7 @@ func LinearRef(s LinearShape, w, x, gain, bias, y []float32, rows int) {
 				v = row(n)
 			}
 			if s.Bias {
-				v += float64(bias[n])
+				v += float64(bias[s.Offset+n])
 			}
 			out := &y[t*s.Stride+s.Offset+n]
 			if s.Residual {

@@ -17,7 +17,7 @@
 // finish stores output n of token t.
 fn finish(t: u32, n: u32, value: f32) {
 	let i = t * Y_STRIDE + Y_OFFSET + n;
-	y[i] = {% if .Residual %}y[i] + {% end %}value{% if .Bias %} + bias[n]{% end %};
+	y[i] = {% if .Residual %}y[i] + {% end %}value{% if .Bias %} + bias[Y_OFFSET + n]{% end %};
 }
 {%- end %}
 

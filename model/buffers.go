@@ -1,0 +1,91 @@
+package model
+
+import (
+	"fmt"
+
+	"umbra/gpu"
+	"umbra/shaders"
+)
+
+// buffers are a model's scratch. Rows are padded to whole blocks of 32 columns; padding is zero and stays so.
+type buffers struct {
+	step     *gpu.Buffer // shaders.Step
+	input    *gpu.Buffer // the step's words: ids, positions, slots, rotations, tiles, block tables
+	x        *gpu.Buffer // residual stream: rows × Embed
+	qkv      *gpu.Buffer // rows × (Heads + 2 KVHeads) · HeadDim
+	attended *gpu.Buffer // rows × Heads · HeadDim
+	partial  *gpu.Buffer // parts of split contexts
+	gate     *gpu.Buffer // rows × FeedForward
+	up       *gpu.Buffer // as gate, where a layer's gate and up differ in type
+	normed   *gpu.Buffer // outputs × Embed
+	logits   *gpu.Buffer // outputs × Vocab
+	top      *gpu.Buffer // outputs × shaders.MaxTopK pairs
+}
+
+// scratchSizes are the buffers' sizes in bytes, and how many one-row tiles partial has room for.
+type scratchSizes struct {
+	input, x, qkv, attended, partial, gate, up, normed, logits, top uint64
+
+	fewTiles int
+}
+
+func (s scratchSizes) all() []uint64 {
+	return []uint64{shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.gate, s.up, s.normed, s.logits, s.top}
+}
+
+func (s scratchSizes) total() uint64 {
+	var n uint64
+	for _, b := range s.all() {
+		if b > 0 {
+			n += round16(b)
+		}
+	}
+	return n
+}
+
+func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
+	c := p.Config
+	floats := func(rows, cols int) uint64 { return 4 * uint64(rows) * uint64(shaders.PadCols(cols)) }
+	q := c.Heads * c.HeadDim
+	// Tiles of few rows beyond what one binding holds parts for go to the kernel for many rows.
+	one := shaders.AttentionShape{KV: p.kv, Heads: c.Heads}.PartialBytes(1, p.Context)
+	tiles := min(p.BatchTokens, shaders.FewRows*p.Sequences, max(1, int(limits.StorageBindingSize)/one))
+	tables := p.Sequences * ceilDiv(p.Context, BlockSize)
+	words := p.BatchTokens*(3+c.Rope.Rotated) + p.Outputs + tables + 4*p.BatchTokens
+	s := scratchSizes{
+		input: 4 * uint64(words), x: floats(p.BatchTokens, c.Embed), qkv: floats(p.BatchTokens, q+2*c.KVHeads*c.HeadDim),
+		attended: floats(p.BatchTokens, q), partial: uint64(tiles * one), gate: floats(p.BatchTokens, c.FeedForward),
+		normed: floats(p.Outputs, c.Embed), logits: floats(p.Outputs, c.Vocab), top: uint64(p.Outputs * shaders.MaxTopK * 8),
+		fewTiles: tiles,
+	}
+	for _, b := range p.weights.blocks {
+		if f, ok := b.(*feedForwardBlock); ok && f.needsUp() {
+			s.up = s.gate
+		}
+	}
+	return s
+}
+
+func (b *buffers) all() []**gpu.Buffer {
+	return []**gpu.Buffer{&b.step, &b.input, &b.x, &b.qkv, &b.attended, &b.partial, &b.gate, &b.up, &b.normed, &b.logits, &b.top}
+}
+
+func (b *buffers) allocate(d *gpu.Device, s scratchSizes) (err error) {
+	names := []string{"step", "input", "x", "qkv", "attended", "partial", "gate", "up", "normed", "logits", "top"}
+	sizes := s.all()
+	for i, p := range b.all() {
+		if sizes[i] == 0 {
+			continue
+		}
+		if *p, err = d.NewBuffer(names[i], gpu.Scratch, sizes[i]); err != nil {
+			return fmt.Errorf("model: %w", err)
+		}
+	}
+	return nil
+}
+
+func (b *buffers) release() {
+	for _, p := range b.all() {
+		(*p).Release()
+	}
+}

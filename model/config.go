@@ -1,0 +1,109 @@
+package model
+
+import "fmt"
+
+// Config is the shape of a decoder model, as its metadata gives it.
+type Config struct {
+	Architecture string
+	Name         string
+	Vocab        int // rows of the embedding table
+	Context      int // positions the model was trained for
+	Layers       int
+	Embed        int // width of the residual stream
+	FeedForward  int // width between gate/up and down
+	Heads        int
+	KVHeads      int
+	HeadDim      int
+	Eps          float32 // of RMSNorm
+	Rope         RopeConfig
+}
+
+// RopeConfig says how positions rotate q and k.
+type RopeConfig struct {
+	Rotated int     // leading elements of a head that are rotated
+	Base    float64 // frequencies are Base^(-2i/Rotated)
+	Factor  float64 // positions are divided by it (linear scaling); 1 for none
+}
+
+// readConfig reads what every supported architecture has in common.
+func readConfig(src Source, arch string) (Config, error) {
+	r := &configReader{src: src, arch: arch}
+	name, _ := src.String("general.name")
+	const big = 1 << 24
+	c := Config{
+		Architecture: arch, Name: name,
+		Context:     r.uint("context_length", -1, 1, big),
+		Layers:      r.uint("block_count", -1, 1, 1<<12),
+		Embed:       r.uint("embedding_length", -1, 1, 1<<20),
+		FeedForward: r.uint("feed_forward_length", -1, 1, 1<<22),
+		Heads:       r.uint("attention.head_count", -1, 1, 1<<12),
+		Eps:         float32(r.float("attention.layer_norm_rms_epsilon", 0)),
+	}
+	if r.err != nil {
+		return c, r.err
+	}
+	c.KVHeads = r.uint("attention.head_count_kv", c.Heads, 1, 1<<12)
+	c.HeadDim = r.uint("attention.key_length", c.Embed/c.Heads, 1, 1<<10)
+	if v := r.uint("attention.value_length", c.HeadDim, 1, 1<<10); v != c.HeadDim {
+		r.fail("values of %d and keys of %d elements a head are not supported, only equal ones", v, c.HeadDim)
+	}
+	if n := r.uint("expert_count", 0, 0, 1<<12); n > 0 {
+		r.fail("a mixture of %d experts is not supported by architecture %s", n, arch)
+	}
+	c.Rope = RopeConfig{
+		Rotated: r.uint("rope.dimension_count", c.HeadDim, 0, c.HeadDim),
+		Base:    r.float("rope.freq_base", 10000),
+		Factor:  1,
+	}
+	switch kind, _ := src.String(arch + ".rope.scaling.type"); kind {
+	case "", "none":
+	case "linear":
+		c.Rope.Factor = r.float("rope.scaling.factor", 0)
+	default:
+		r.fail("rope scaling %q is not supported (none, linear, or frequencies in rope_freqs.weight)", kind)
+	}
+	embed, ok := src.Tensor("token_embd.weight")
+	if !ok {
+		r.fail("tensor token_embd.weight is missing")
+	} else if len(embed.Dims) != 2 {
+		r.fail("tensor token_embd.weight has %d dimensions, not 2", len(embed.Dims))
+	} else if embed.Rows() > big {
+		r.fail("a vocabulary of %d is above %d", embed.Rows(), big)
+	} else {
+		c.Vocab = int(embed.Rows())
+	}
+	if c.Heads%c.KVHeads != 0 {
+		r.fail("%d heads do not share %d kv heads evenly", c.Heads, c.KVHeads)
+	}
+	return c, r.err
+}
+
+// KVBytesPerToken is 2 × layers × kv heads × head dimension × bytes of an element.
+func (c Config) KVBytesPerToken(t KVType) uint64 {
+	return 2 * uint64(c.Layers) * uint64(c.KVHeads) * uint64(c.HeadDim) * uint64(t.Bytes())
+}
+
+// KVType is the element type of KV pages.
+type KVType uint8
+
+// KV types.
+const (
+	F32 KVType = iota
+	F16
+)
+
+// ParseKVType reads "f32" or "f16"; "" is f32.
+func ParseKVType(s string) (KVType, error) {
+	switch s {
+	case "", "f32":
+		return F32, nil
+	case "f16":
+		return F16, nil
+	}
+	return 0, fmt.Errorf("model: kv type %q is not supported (f32, f16)", s)
+}
+
+// Bytes is the size of an element.
+func (t KVType) Bytes() int { return [...]int{4, 2}[t] }
+
+func (t KVType) String() string { return [...]string{"f32", "f16"}[t] }

@@ -1,0 +1,172 @@
+package model
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"umbra/gpu"
+	"umbra/model/gguf"
+	"umbra/model/quant"
+	"umbra/shaders"
+)
+
+// Loading streams tensors through a buffer of pieceBytes and waits for the device after every flushBytes, so that host
+// memory stays within a few tens of MB above the mapped file: the queue stages what it has not yet copied.
+const (
+	pieceBytes = 4 << 20
+	flushBytes = 32 << 20
+)
+
+// loader moves weights to a device.
+type loader struct {
+	device      *gpu.Device
+	src         Source
+	progress    func(done, total int64)
+	done, total int64
+	staged      int
+	seed        uint32
+}
+
+// load makes the buffers and fills them. On an error what was made is still there for release.
+func (w *weights) load(d *gpu.Device, src Source, progress func(done, total int64)) error {
+	l := &loader{device: d, src: src, progress: progress, total: int64(w.bytes())}
+	for _, v := range w.vectors {
+		if err := l.vector(v); err != nil {
+			return err
+		}
+	}
+	for _, m := range w.matrices {
+		for i := range m.parts {
+			if err := l.part(m, &m.parts[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return d.Flush()
+}
+
+func (l *loader) vector(v *vector) (err error) {
+	name := v.tensors[0].Name
+	if v.buffer, err = l.device.NewBuffer(name, gpu.Weights, 4*uint64(shaders.PadCols(v.cols))); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	values := make([]float32, 0, shaders.PadCols(v.cols))
+	for _, t := range v.tensors {
+		f, err := floats(l.src, t)
+		if err != nil {
+			return err
+		}
+		values = append(values, f...)
+	}
+	raw := make([]byte, 0, 4*cap(values))
+	for _, x := range values[:cap(values)] {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
+	}
+	return l.write(v.buffer, 0, raw)
+}
+
+// floats reads a small tensor; one without data is all ones, as gains of a random model.
+func floats(src Source, t gguf.Tensor) ([]float32, error) {
+	f := make([]float32, t.Elements())
+	raw := src.Data(t)
+	if raw == nil {
+		for i := range f {
+			f[i] = 1
+		}
+		return f, nil
+	}
+	if err := quant.Dequantize(t.Type, raw, f); err != nil {
+		return nil, fmt.Errorf("model: tensor %q: %w", t.Name, err)
+	}
+	return f, nil
+}
+
+func (l *loader) part(m *matrix, p *part) (err error) {
+	name := m.tensors[0].Name
+	quants, scales := m.layout.QuantBytesPerRow, m.layout.ScaleBytesPerRow
+	if p.weights.Quants, err = l.device.NewBuffer(name, gpu.Weights, uint64(p.rows*quants)); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	if scales > 0 {
+		if p.weights.Scales, err = l.device.NewBuffer(name+" scales", gpu.Weights, uint64(p.rows*scales)); err != nil {
+			return fmt.Errorf("model: %w", err)
+		}
+	}
+	if l.src.Data(m.tensors[0]) == nil {
+		l.seed++
+		err := shaders.FillRandom(l.device, m.format, m.layout.SrcCols, p.weights, l.seed)
+		l.report(p.rows * (quants + scales))
+		return err
+	}
+	// Pieces of an even number of rows keep every write a multiple of 4 bytes: rows of planes are.
+	rows := max(2, pieceBytes/(quants+scales)&^1)
+	piece := make([]byte, rows*(quants+scales))
+	for first := 0; first < p.rows; first += rows {
+		n := min(rows, p.rows-first)
+		q, s := piece[:n*quants], piece[rows*quants:][:n*scales]
+		if err := m.repack(l.src, p.first+first, n, q, s); err != nil {
+			return err
+		}
+		if err := l.write(p.weights.Quants, uint64(first*quants), q); err != nil {
+			return err
+		}
+		if scales > 0 {
+			if err := l.write(p.weights.Scales, uint64(first*scales), s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// repack lays n rows of the matrix from row first on out in planes.
+func (m *matrix) repack(src Source, first, n int, quants, scales []byte) error {
+	for i := 0; i < n; {
+		t, row, run := m.locate(first+i, n-i)
+		raw := src.Data(t)[row*m.layout.SrcBytesPerRow:][:run*m.layout.SrcBytesPerRow]
+		q, s := m.layout.QuantBytesPerRow, m.layout.ScaleBytesPerRow
+		if err := m.layout.Repack(raw, run, quants[i*q:(i+run)*q], scales[i*s:(i+run)*s]); err != nil {
+			return fmt.Errorf("model: tensor %q: %w", t.Name, err)
+		}
+		i += run
+	}
+	return nil
+}
+
+// locate finds the tensor and its row that row i of the matrix is, and how many of the next most rows follow it there.
+func (m *matrix) locate(i, most int) (t gguf.Tensor, row, run int) {
+	if m.interleave {
+		k := len(m.tensors)
+		return m.tensors[i%k], i / k, 1
+	}
+	for _, t := range m.tensors {
+		if rows := int(t.Rows()); i < rows {
+			return t, i, min(most, rows-i)
+		} else {
+			i -= rows
+		}
+	}
+	panic("model: row outside its matrix")
+}
+
+func (l *loader) write(b *gpu.Buffer, offset uint64, data []byte) error {
+	if err := l.device.Write(b, offset, data); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	if l.staged += len(data); l.staged >= flushBytes {
+		l.staged = 0
+		if err := l.device.Flush(); err != nil {
+			return fmt.Errorf("model: %w", err)
+		}
+	}
+	l.report(len(data))
+	return nil
+}
+
+func (l *loader) report(n int) {
+	l.done += int64(n)
+	if l.progress != nil {
+		l.progress(min(l.done, l.total), l.total)
+	}
+}

@@ -1,0 +1,139 @@
+package model
+
+import (
+	"fmt"
+
+	"umbra/gpu"
+	"umbra/shaders"
+)
+
+// Model is a model on a device: weights, KV pool and scratch. One goroutine at a time may use it.
+type Model struct {
+	device  *gpu.Device
+	tuning  shaders.Tuning
+	plan    Plan
+	weights *weights
+	kv      []shaders.KV // by layer
+	buffers buffers
+	freqs   []float64 // rotation per position of each rotated pair, radians
+
+	gathers []gatherOp
+	norm    *shaders.RMSNorm
+	head    projection
+	topK    *shaders.TopK
+	shared  *shaders.Attention // of all layers
+}
+
+type gatherOp struct {
+	gather  *shaders.Gather
+	weights shaders.Weights
+}
+
+// New lays the source's model out on the device and loads it.
+func New(d *gpu.Device, src Source, o Options) (*Model, error) {
+	return NewTuned(d, shaders.TuningFor(d.Info()), src, o)
+}
+
+// NewTuned is New with kernels shaped as told instead of by the adapter's kind.
+func NewTuned(d *gpu.Device, tuning shaders.Tuning, src Source, o Options) (*Model, error) {
+	plan, err := PlanFor(src, o, d.Limits())
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{device: d, tuning: tuning, plan: plan, weights: plan.weights}
+	if err := m.build(src, o); err != nil {
+		m.Release()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Model) build(src Source, o Options) (err error) {
+	if m.freqs, err = frequencies(src, m.plan.Config.Rope, m.weights.factors); err != nil {
+		return err
+	}
+	if err := m.allocate(); err != nil {
+		return err
+	}
+	if err := m.weights.load(m.device, src, o.Progress); err != nil {
+		return err
+	}
+	c, w := m.plan.Config, m.weights
+	for _, p := range w.embed.parts {
+		g, err := shaders.NewGather(m.device, shaders.GatherShape{Format: w.embed.format, N: p.rows, Cols: c.Embed, First: p.first})
+		if err != nil {
+			return err
+		}
+		m.gathers = append(m.gathers, gatherOp{g, p.weights})
+	}
+	for _, b := range w.blocks {
+		if err := b.prepare(m); err != nil {
+			return err
+		}
+	}
+	if m.norm, err = shaders.NewRMSNorm(m.device, c.Embed, c.Eps); err != nil {
+		return err
+	}
+	m.topK = shaders.NewTopK(m.device, c.Vocab)
+	m.head = projection{matrices: []*matrix{w.output}, shape: shaders.LinearShape{Outputs: true, Stride: shaders.PadCols(c.Vocab)}}
+	return m.head.prepare(m.device, m.tuning)
+}
+
+// attention returns the launcher that all layers of a shape share.
+func (m *Model) attention(s shaders.AttentionShape) (*shaders.Attention, error) {
+	if m.shared == nil || m.shared.Shape != s {
+		a, err := shaders.NewAttention(m.device, m.tuning, s)
+		if err != nil {
+			return nil, err
+		}
+		m.shared = a
+	}
+	return m.shared, nil
+}
+
+// Warm compiles what steps of so many rows need, with any output: one row for decode, BatchTokens for prefill.
+func (m *Model) Warm(rows int) error {
+	for _, b := range m.weights.blocks {
+		if err := b.warm(rows); err != nil {
+			return err
+		}
+	}
+	if err := m.head.warm(min(rows, m.plan.Outputs)); err != nil {
+		return err
+	}
+	return m.topK.Warm(1)
+}
+
+// Plan is what the model takes and how it is sized.
+func (m *Model) Plan() Plan { return m.plan }
+
+// Device is the device the model is on.
+func (m *Model) Device() *gpu.Device { return m.device }
+
+// Release gives all buffers back. Releasing twice does nothing.
+func (m *Model) Release() {
+	m.weights.release()
+	for _, layer := range m.kv {
+		for _, chunk := range layer {
+			chunk.Release()
+		}
+	}
+	m.buffers.release()
+}
+
+// allocate makes the KV pool and the scratch buffers.
+func (m *Model) allocate() (err error) {
+	for i := range m.plan.Config.Layers {
+		var layer shaders.KV
+		for c := range m.plan.kv.Chunks() {
+			b, err := m.device.NewBuffer(fmt.Sprintf("kv of layer %d, chunk %d", i, c), gpu.KV, uint64(m.plan.kv.ChunkBytes(c)))
+			if err != nil {
+				m.kv = append(m.kv, layer)
+				return fmt.Errorf("model: %w", err)
+			}
+			layer = append(layer, b)
+		}
+		m.kv = append(m.kv, layer)
+	}
+	return m.buffers.allocate(m.device, m.plan.scratch)
+}

@@ -1,0 +1,170 @@
+package model_test
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"umbra/gpu/gputest"
+	"umbra/model"
+	"umbra/model/gguf"
+	"umbra/scheduler/batch"
+	"umbra/shaders"
+)
+
+const testdata = "../testdata/"
+
+func open(t testing.TB, name string) *gguf.File {
+	t.Helper()
+	f, err := gguf.Open(testdata + name)
+	require.NoError(t, err)
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func load(t testing.TB, src model.Source, o model.Options) *model.Model {
+	t.Helper()
+	d := gputest.Device(t)
+	m, err := model.New(d, src, o)
+	require.NoError(t, err)
+	t.Cleanup(m.Release)
+	return m
+}
+
+// oracle is one sequence of another engine's logits.
+type oracle struct {
+	Model     string  `json:"model"`
+	IDs       []int32 `json:"ids"`
+	Positions []struct {
+		LSE float64      `json:"lse"`
+		Top [][2]float64 `json:"top"`
+	} `json:"positions"`
+	Last []float64 `json:"last"`
+}
+
+func readJSON(t testing.TB, name string, v any) {
+	t.Helper()
+	raw, err := os.ReadFile(testdata + "oracle/" + name)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(raw, v))
+}
+
+// sequence lays ids out as rows first..len-1 of one sequence whose blocks are given.
+func sequence(ids []int32, first int, blocks []int32, want batch.Want) *batch.Batch {
+	b := &batch.Batch{Tokens: ids[first:]}
+	for p := first; p < len(ids); p++ {
+		b.Positions = append(b.Positions, int32(p))
+		b.Slots = append(b.Slots, blocks[p/model.BlockSize]*model.BlockSize+int32(p%model.BlockSize))
+	}
+	n := len(ids) - first
+	b.Sequences = []batch.Sequence{{Rows: n, Blocks: blocks[:(len(ids)-1)/model.BlockSize+1], Outputs: n, Want: want}}
+	return b
+}
+
+// logits runs ids in chunks of rows at most chunk and returns all logits.
+func logits(t testing.TB, m *model.Model, ids []int32, chunk int) (all [][]float32) {
+	t.Helper()
+	blocks := make([]int32, m.Plan().Blocks)
+	for i := range blocks {
+		blocks[i] = int32(len(blocks) - 1 - i) // any order but the plain one
+	}
+	for first := 0; first < len(ids); first += chunk {
+		out, err := m.Run(sequence(ids[:min(len(ids), first+chunk)], first, blocks, batch.WantLogits))
+		require.NoError(t, err)
+		for _, o := range out {
+			all = append(all, o.Logits)
+		}
+	}
+	return all
+}
+
+func lse(logits []float32) float64 {
+	m := math.Inf(-1)
+	for _, v := range logits {
+		m = max(m, float64(v))
+	}
+	sum := 0.0
+	for _, v := range logits {
+		sum += math.Exp(float64(v) - m)
+	}
+	return m + math.Log(sum)
+}
+
+// check compares logits with the oracle's at every position and returns the largest difference.
+func (o oracle) check(t *testing.T, got [][]float32, tolerance float64) {
+	t.Helper()
+	worst := 0.0
+	require.Len(t, got, len(o.Positions))
+	for p, want := range o.Positions {
+		worst = max(worst, math.Abs(lse(got[p])-want.LSE))
+		for _, top := range want.Top {
+			worst = max(worst, math.Abs(float64(got[p][int(top[0])])-top[1]))
+		}
+	}
+	for i, want := range o.Last {
+		worst = max(worst, math.Abs(float64(got[len(got)-1][i])-want))
+	}
+	t.Logf("largest difference %.2g", worst)
+	assert.LessOrEqual(t, worst, tolerance)
+}
+
+// TestGopherLogits compares with llama.cpp's logits: 2e-3 is what the sums' order may cost with f32 KV; f16 pages add
+// their rounding.
+func TestGopherLogits(t *testing.T) {
+	var all []oracle
+	readJSON(t, "gopher-logits.json", &all)
+	files := map[string]string{"gopher-28m": "gopher-28m-q8_0.gguf", "gopher-draft-4m": "gopher-draft-4m-q8_0.gguf"}
+	for _, c := range []struct {
+		kv        model.KVType
+		tolerance float64
+	}{{model.F32, 2e-3}, {model.F16, 2e-2}} {
+		for name, file := range files {
+			t.Run(name+" "+c.kv.String(), func(t *testing.T) {
+				m := load(t, open(t, file), model.Options{Sequences: 1, BatchTokens: 64, Outputs: 64, Blocks: 8, Context: 128, KVType: c.kv})
+				n := 0
+				for _, o := range all {
+					if o.Model == name {
+						n++
+						for _, chunk := range []int{64, 16, 3, 1} {
+							o.check(t, logits(t, m, o.IDs, chunk), c.tolerance)
+						}
+					}
+				}
+				require.Positive(t, n)
+			})
+		}
+	}
+}
+
+// TestArchitectures compares tiny random models of each architecture and variant with llama.cpp's logits, in both
+// shapes of kernels. The tolerance is five units of the oracle's last digit.
+func TestArchitectures(t *testing.T) {
+	paths, err := filepath.Glob(testdata + "oracle/arch/*.gguf")
+	require.NoError(t, err)
+	require.NotEmpty(t, paths)
+	for _, path := range paths {
+		name := strings.TrimSuffix(filepath.Base(path), ".gguf")
+		for _, narrow := range []bool{true, false} {
+			shape := map[bool]string{true: "narrow", false: "wide"}[narrow]
+			t.Run(name+" "+shape, func(t *testing.T) {
+				f := open(t, "oracle/arch/"+name+".gguf")
+				m, err := model.NewTuned(gputest.Device(t), shaders.Tuning{Narrow: narrow}, f,
+					model.Options{Sequences: 1, BatchTokens: 48, Outputs: 48, Blocks: 4, Context: 64})
+				require.NoError(t, err)
+				defer m.Release()
+				var all []oracle
+				readJSON(t, "arch/"+name+".json", &all)
+				for _, o := range all {
+					o.check(t, logits(t, m, o.IDs, 48), 5e-5)
+					o.check(t, logits(t, m, o.IDs, 7), 5e-5)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package model
+
+import (
+	"fmt"
+
+	"umbra/model/gguf"
+)
+
+// Source is where a model's metadata and tensors come from; *gguf.File is one, Synthetic makes another.
+type Source interface {
+	String(key string) (string, bool)
+	Uint(key string) (uint64, bool)
+	Float(key string) (float64, bool)
+	Tensor(name string) (gguf.Tensor, bool)
+	// Data returns a tensor's bytes, or nil to have it filled with random weights on the device.
+	Data(t gguf.Tensor) []byte
+}
+
+// config reads hyperparameters under one architecture's prefix and keeps the first error.
+type configReader struct {
+	src  Source
+	arch string
+	err  error
+}
+
+func (c *configReader) fail(format string, args ...any) {
+	if c.err == nil {
+		c.err = fmt.Errorf("model: "+format, args...)
+	}
+}
+
+// uint reads a whole number within lo..hi; a missing one is fallback, or an error if fallback is negative.
+func (c *configReader) uint(key string, fallback, lo, hi int) int {
+	key = c.arch + "." + key
+	v, ok := c.src.Uint(key)
+	if !ok {
+		if fallback < 0 {
+			c.fail("metadata %s is missing", key)
+		}
+		return fallback
+	}
+	if v < uint64(lo) || v > uint64(hi) {
+		c.fail("metadata %s = %d is outside %d..%d", key, v, lo, hi)
+		return lo
+	}
+	return int(v)
+}
+
+// float reads a positive finite number; a missing one is fallback, or an error if fallback is 0.
+func (c *configReader) float(key string, fallback float64) float64 {
+	key = c.arch + "." + key
+	v, ok := c.src.Float(key)
+	if !ok {
+		if fallback == 0 {
+			c.fail("metadata %s is missing", key)
+		}
+		return fallback
+	}
+	if !(v > 0 && v < 1e30) {
+		c.fail("metadata %s = %g must be positive", key, v)
+		return 1
+	}
+	return v
+}

@@ -1,0 +1,216 @@
+package model
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"umbra/gpu"
+	"umbra/scheduler/batch"
+	"umbra/shaders"
+)
+
+// step is one batch on its way through the model.
+type step struct {
+	model  *Model
+	batch  *batch.Batch
+	pass   *gpu.Pass
+	header shaders.Step
+
+	rows, outputs     int
+	few, splits, many int // attention tiles, see shaders.Attention.Run
+	candidates        int // K of the top-k kernel
+}
+
+// Run computes one batch and returns an Output for each row that wants one, in row order. It checks the batch first
+// and on any error has written nothing but KV slots that the batch names.
+func (m *Model) Run(b *batch.Batch) ([]batch.Output, error) {
+	s := &step{model: m, batch: b}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	if err := s.upload(); err != nil {
+		return nil, err
+	}
+	return s.run()
+}
+
+// check refuses a batch that the model was not sized for.
+func (s *step) check() error {
+	b, p := s.batch, s.model.plan
+	s.rows, s.outputs = len(b.Tokens), b.Outputs()
+	switch {
+	case s.rows == 0:
+		return fmt.Errorf("model: empty batch")
+	case s.rows > p.BatchTokens:
+		return fmt.Errorf("model: batch of %d rows is above the %d the model was opened for", s.rows, p.BatchTokens)
+	case len(b.Positions) != s.rows || len(b.Slots) != s.rows:
+		return fmt.Errorf("model: batch of %d tokens has %d positions and %d slots", s.rows, len(b.Positions), len(b.Slots))
+	case len(b.Sequences) > p.Sequences:
+		return fmt.Errorf("model: batch of %d sequences is above the %d the model was opened for", len(b.Sequences), p.Sequences)
+	case s.outputs > p.Outputs:
+		return fmt.Errorf("model: batch with %d outputs is above the %d the model was opened for", s.outputs, p.Outputs)
+	case b.TopK > shaders.MaxTopK:
+		return fmt.Errorf("model: top-k of %d is above %d", b.TopK, shaders.MaxTopK)
+	}
+	slots := int32(p.Blocks * BlockSize)
+	for i, t := range b.Tokens {
+		switch pos := b.Positions[i]; {
+		case t < 0 || int(t) >= p.Config.Vocab:
+			return fmt.Errorf("model: row %d: token %d is outside the vocabulary of %d", i, t, p.Config.Vocab)
+		case pos < 0 || int(pos) >= p.Context:
+			return fmt.Errorf("model: row %d: position %d is outside the context of %d", i, pos, p.Context)
+		case b.Slots[i] < 0 || b.Slots[i] >= slots:
+			return fmt.Errorf("model: row %d: slot %d is outside the pool of %d", i, b.Slots[i], slots)
+		}
+	}
+	next := 0
+	for i, q := range b.Sequences {
+		if q.Start != next || q.Rows < 1 || q.Start+q.Rows > s.rows || q.Outputs < 0 || q.Outputs > q.Rows {
+			return fmt.Errorf("model: sequence %d: rows %d+%d with %d outputs do not follow row %d of %d", i, q.Start, q.Rows, q.Outputs, next, s.rows)
+		}
+		next += q.Rows
+		last := int(b.Positions[next-1])
+		if len(q.Blocks) < last/BlockSize+1 || len(q.Blocks) > ceilDiv(p.Context, BlockSize) {
+			return fmt.Errorf("model: sequence %d: %d blocks for positions up to %d", i, len(q.Blocks), last)
+		}
+		for _, block := range q.Blocks {
+			if block < 0 || int(block) >= p.Blocks {
+				return fmt.Errorf("model: sequence %d: block %d is outside the pool of %d", i, block, p.Blocks)
+			}
+		}
+	}
+	if next != s.rows {
+		return fmt.Errorf("model: sequences have %d rows of %d", next, s.rows)
+	}
+	return nil
+}
+
+// upload packs the batch and writes it to the device.
+func (s *step) upload() error {
+	b, m := s.batch, s.model
+	h := &s.header
+	var words []uint32
+	section := func(v []int32) uint32 {
+		at := uint32(len(words))
+		for _, x := range v {
+			words = append(words, uint32(x))
+		}
+		return at
+	}
+	h.Rows, h.Outputs = uint32(s.rows), uint32(s.outputs)
+	h.Tokens, h.Positions, h.Slots = section(b.Tokens), section(b.Positions), section(b.Slots)
+	h.Rotations = uint32(len(words))
+	for _, pos := range b.Positions {
+		for _, f := range m.freqs {
+			sin, cos := math.Sincos(float64(pos) * f)
+			words = append(words, math.Float32bits(float32(cos)), math.Float32bits(float32(sin)))
+		}
+	}
+	var outputs, few, many []int32
+	context := 1
+	for _, q := range b.Sequences {
+		table := int32(section(q.Blocks))
+		for i := q.Rows - q.Outputs; i < q.Rows; i++ {
+			outputs = append(outputs, int32(q.Start+i))
+		}
+		size, list := 1, &few
+		if q.Rows > shaders.FewRows || len(few)/4+q.Rows > m.plan.scratch.fewTiles {
+			size, list = m.shared.ManyTile(), &many
+		} else {
+			context = max(context, int(b.Positions[q.Start+q.Rows-1])+1)
+		}
+		for i := 0; i < q.Rows; i += size {
+			*list = append(*list, int32(q.Start+i), int32(min(size, q.Rows-i)), table, b.Positions[q.Start+i])
+		}
+	}
+	s.few, s.many, s.splits = len(few)/4, len(many)/4, 1
+	if s.few > 0 {
+		s.splits = shaders.SplitCount(context)
+	}
+	h.OutputRows, h.FewTiles, h.ManyTiles = section(outputs), section(few), section(many)
+	h.FewCount, h.ManyCount, h.Splits = uint32(s.few), uint32(s.many), uint32(s.splits)
+	raw := make([]byte, 0, 4*len(words))
+	for _, w := range words {
+		raw = binary.LittleEndian.AppendUint32(raw, w)
+	}
+	if err := m.device.Write(m.buffers.input, 0, raw); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	if err := m.device.Write(m.buffers.step, 0, h.Append(nil)); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	return nil
+}
+
+// run records all layers, submits them once, and reads the outputs back.
+func (s *step) run() ([]batch.Output, error) {
+	m, b := s.model, s.model.buffers
+	s.pass = m.device.Begin("step")
+	for _, g := range m.gathers {
+		g.gather.Run(s.pass, s.rows, b.step, b.input, g.weights, b.x)
+	}
+	for _, block := range m.weights.blocks {
+		block.record(s)
+	}
+	var top []byte
+	if s.outputs > 0 {
+		m.norm.Run(s.pass, s.outputs, b.step, b.input, b.x, m.weights.norm.buffer, b.normed)
+		m.head.record(s.pass, s.outputs, shaders.LinearArgs{Step: b.step, X: b.normed, Y: b.logits})
+		s.candidates = m.topK.Capacity(max(1, s.batch.TopK))
+		m.topK.Run(s.pass, s.outputs, s.candidates, b.step, b.logits, b.top)
+		top = make([]byte, s.outputs*s.candidates*8)
+		s.pass.Read(b.top, 0, top)
+	}
+	raw := s.readLogits()
+	fence, err := s.pass.Submit()
+	if err == nil {
+		err = fence.Wait()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	return s.collect(top, raw), nil
+}
+
+// readLogits asks for the logits of the rows that want them; raw[i] is nil for the others.
+func (s *step) readLogits() (raw [][]byte) {
+	c := s.model.plan.Config
+	for _, q := range s.batch.Sequences {
+		for range q.Outputs {
+			var dst []byte
+			if q.Want == batch.WantLogits {
+				dst = make([]byte, 4*c.Vocab)
+				s.pass.Read(s.model.buffers.logits, uint64(len(raw)*4*shaders.PadCols(c.Vocab)), dst)
+			}
+			raw = append(raw, dst)
+		}
+	}
+	return raw
+}
+
+// collect makes the outputs from what was read back. A row whose logits are all NaN gets token -1.
+func (s *step) collect(top []byte, raw [][]byte) []batch.Output {
+	out := make([]batch.Output, 0, s.outputs)
+	for _, q := range s.batch.Sequences {
+		for range q.Outputs {
+			i := len(out)
+			ids, logits := shaders.DecodeTopK(top[i*s.candidates*8:], max(1, s.batch.TopK))
+			o := batch.Output{Token: -1}
+			if len(ids) > 0 {
+				o.Token = ids[0]
+			}
+			switch q.Want {
+			case batch.WantTop:
+				o.TopIDs, o.TopLogits = ids, logits
+			case batch.WantLogits:
+				o.Logits = make([]float32, len(raw[i])/4)
+				for j := range o.Logits {
+					o.Logits[j] = math.Float32frombits(binary.LittleEndian.Uint32(raw[i][4*j:]))
+				}
+			}
+			out = append(out, o)
+		}
+	}
+	return out
+}
