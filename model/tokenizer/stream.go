@@ -25,6 +25,11 @@ func (s *Stream) Next(id int32) string {
 	if s.Special {
 		piece = s.t.Render(id)
 	}
+	return s.Bytes(piece)
+}
+
+// Bytes takes the next bytes of the text, as Next takes a token's, for who has cut them from tokens before (stop strings).
+func (s *Stream) Bytes(piece []byte) string {
 	if len(s.held) == 0 && utf8.Valid(piece) {
 		return string(piece)
 	}

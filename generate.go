@@ -1,0 +1,120 @@
+package umbra
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"umbra/model/tokenizer"
+	"umbra/scheduler"
+	"umbra/scheduler/sample"
+)
+
+// Request asks for a continuation.
+type Request struct {
+	// Prompt is the text to continue; special tokens in it are recognised, and the model's own first token is added.
+	Prompt string
+	// Tokens is the prompt as ids, just as they are, instead of Prompt.
+	Tokens []int32
+	// MaxTokens ends the continuation; 0 is until the model ends it or the context is full.
+	MaxTokens int
+	// Sampling chooses tokens; the zero value takes the likeliest (greedy).
+	Sampling sample.Params
+	// Stop ends the continuation before the first of these texts.
+	Stop []string
+}
+
+// Chunk is a piece of a continuation: whole UTF-8 characters, and the tokens since the last chunk.
+type Chunk struct {
+	Text   string
+	Tokens []int32
+}
+
+// Result sums up a continuation.
+type Result struct {
+	Reason scheduler.Reason
+	Usage  scheduler.Usage
+	// Prefill is the time from the request to its first token, Decode from there to the last.
+	Prefill, Decode time.Duration
+}
+
+// Generate continues a prompt and hands the text to emit as it comes; an error of emit ends it. It may be called from
+// several goroutines. When ctx ends, what has come so far has been emitted and the error is ctx's.
+func (e *Engine) Generate(ctx context.Context, r Request, emit func(Chunk) error) (Result, error) {
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
+	prompt := r.Tokens
+	if prompt == nil {
+		prompt = e.tokens.Encode(r.Prompt, tokenizer.EncodeOptions{AddSpecial: true, ParseSpecial: true})
+	}
+	start := time.Now()
+	id, box, err := e.loop.add(scheduler.Request{
+		Prompt: prompt, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, StopTokens: e.eog})
+	if err != nil {
+		return Result{}, err
+	}
+	g := generation{stream: e.tokens.Stream(), emit: emit, start: start}
+	done := ctx.Done()
+	for {
+		select {
+		case <-done:
+			g.fail(ctx.Err())
+		case <-box.ready:
+			for _, d := range box.take() {
+				if g.take(d) {
+					return g.result, g.err
+				}
+			}
+		}
+		if g.err != nil && done != nil { // ends with the event that Cancel brings
+			done = nil
+			e.loop.do(func() { e.loop.cancel(id) })
+		}
+	}
+}
+
+// generation turns one request's events into chunks and a result.
+type generation struct {
+	stream *tokenizer.Stream
+	emit   func(Chunk) error
+	start  time.Time
+	first  time.Time // when the first token came
+	result Result
+	err    error
+}
+
+func (g *generation) fail(err error) {
+	if g.err == nil {
+		g.err = err
+	}
+}
+
+// take handles an event and reports whether it was the last.
+func (g *generation) take(d delivery) bool {
+	if g.first.IsZero() && d.Usage.Generated > 0 {
+		g.first = d.at
+		g.result.Prefill = d.at.Sub(g.start)
+	}
+	if !g.first.IsZero() {
+		g.result.Decode = d.at.Sub(g.first)
+	}
+	ended := d.Reason != scheduler.Unfinished
+	c := Chunk{Text: g.stream.Bytes(d.Text), Tokens: d.Tokens}
+	if ended {
+		c.Text += g.stream.Flush()
+	}
+	if g.err == nil && (c.Text != "" || len(c.Tokens) > 0) {
+		g.fail(g.emit(c))
+	}
+	if ended {
+		g.result.Reason, g.result.Usage = d.Reason, d.Usage
+		switch {
+		case d.Reason == scheduler.Failed:
+			g.fail(fmt.Errorf("umbra: %w", d.Err))
+		case d.Reason == scheduler.Cancelled:
+			g.fail(ErrClosed)
+		}
+	}
+	return ended
+}

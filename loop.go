@@ -1,0 +1,157 @@
+package umbra
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"umbra/model"
+	"umbra/scheduler"
+)
+
+// ErrClosed is returned for requests to a closed engine.
+var ErrClosed = errors.New("umbra: the engine is closed")
+
+// loop owns the scheduler and the model: one goroutine schedules, runs and commits step after step while there are
+// requests, and sleeps otherwise.
+type loop struct {
+	scheduler *scheduler.Scheduler
+	model     *model.Model
+	commands  chan func()
+	quit      chan struct{}
+	ended     chan struct{}
+	once      sync.Once
+	mailboxes map[uint64]*mailbox // of requests that have not ended; the loop's own
+}
+
+func startLoop(s *scheduler.Scheduler, m *model.Model) *loop {
+	l := &loop{scheduler: s, model: m, commands: make(chan func()), quit: make(chan struct{}), ended: make(chan struct{}),
+		mailboxes: map[uint64]*mailbox{}}
+	go l.run()
+	return l
+}
+
+// stop ends the loop and every request, and waits for both.
+func (l *loop) stop() {
+	l.once.Do(func() { close(l.quit) })
+	<-l.ended
+}
+
+// do has f run by the loop's goroutine between steps and waits for it. It reports false if the loop has ended.
+func (l *loop) do(f func()) bool {
+	done := make(chan struct{})
+	select {
+	case l.commands <- func() { f(); close(done) }:
+		<-done
+		return true
+	case <-l.ended:
+		return false
+	}
+}
+
+func (l *loop) run() {
+	defer close(l.ended)
+	for {
+		select {
+		case <-l.quit:
+			for id := range l.mailboxes {
+				l.cancel(id)
+			}
+			return
+		case f := <-l.commands:
+			f()
+			continue
+		default:
+		}
+		b := l.scheduler.Next()
+		if b == nil {
+			select {
+			case <-l.quit:
+			case f := <-l.commands:
+				f()
+			}
+			continue
+		}
+		out, err := l.model.Run(b)
+		now := time.Now()
+		var events []scheduler.Event
+		if err == nil {
+			events, err = l.scheduler.Commit(b, out)
+		}
+		if err != nil {
+			events, err = l.scheduler.Fail(b, err)
+		}
+		if err != nil {
+			panic(err) // Fail takes any step that Next gave
+		}
+		for _, e := range events {
+			l.deliver(e, now)
+		}
+	}
+}
+
+// add queues a request and returns its id and where its events come.
+func (l *loop) add(r scheduler.Request) (id uint64, m *mailbox, err error) {
+	alive := l.do(func() {
+		if id, err = l.scheduler.Add(r); err == nil {
+			m = newMailbox()
+			l.mailboxes[id] = m
+		}
+	})
+	if !alive {
+		return 0, nil, ErrClosed
+	}
+	return id, m, err
+}
+
+// cancel ends a request; its last event says so. Called by the loop's goroutine.
+func (l *loop) cancel(id uint64) {
+	if e, ok := l.scheduler.Cancel(id); ok {
+		l.deliver(e, time.Now())
+	}
+}
+
+func (l *loop) deliver(e scheduler.Event, at time.Time) {
+	m := l.mailboxes[e.ID]
+	if m == nil {
+		return
+	}
+	if e.Reason != scheduler.Unfinished {
+		delete(l.mailboxes, e.ID)
+	}
+	m.put(delivery{e, at})
+}
+
+// delivery is an event and when its step ended.
+type delivery struct {
+	scheduler.Event
+	at time.Time
+}
+
+// mailbox holds a request's events until its goroutine takes them, so that a slow reader never holds up a step.
+type mailbox struct {
+	mu    sync.Mutex
+	queue []delivery
+	ready chan struct{} // has an element when queue may not be empty
+}
+
+func newMailbox() *mailbox { return &mailbox{ready: make(chan struct{}, 1)} }
+
+func (m *mailbox) put(d delivery) {
+	m.mu.Lock()
+	m.queue = append(m.queue, d)
+	m.mu.Unlock()
+	select {
+	case m.ready <- struct{}{}:
+	default:
+	}
+}
+
+// take returns what has come since.
+func (m *mailbox) take() []delivery {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	q := m.queue
+	m.queue = nil
+	return q
+}

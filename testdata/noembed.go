@@ -1,0 +1,7 @@
+//go:build noembed
+
+// Package testdata holds the demonstration model, which the build tag noembed has left out here.
+package testdata
+
+// Gopher returns nil: the model was left out.
+func Gopher() []byte { return nil }
