@@ -1,0 +1,19 @@
+package main
+
+import "strings"
+
+const description = `Runs large language models on any GPU that WebGPU reaches (Vulkan, Metal, D3D12), from one binary.
+A small model of Go source code is built in, and used where no other is given.`
+
+// cli lists the commands.
+type cli struct {
+	Run      runCommand      `cmd:"" help:"Continue a prompt, or a file of prompts."`
+	Devices  devicesCommand  `cmd:"" help:"List the adapters, their limits, and which one would be used."`
+	Inspect  inspectCommand  `cmd:"" help:"Show a model file: metadata, tensors, and the memory it takes to run."`
+	Tokenize tokenizeCommand `cmd:"" help:"Turn text into token ids, or ids into text."`
+	Selftest selftestCommand `cmd:"" help:"Check every kernel on an adapter against plain Go."`
+	Version  versionCommand  `cmd:"" help:"Show what this binary was built from."`
+}
+
+// trimPrefix takes the root package's prefix off an error that is about to get the program's, which is the same.
+func trimPrefix(message string) string { return strings.TrimPrefix(message, "umbra: ") }

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"umbra/model/gguf"
+	"umbra/testdata"
+)
+
+// embeddedName is what the built-in model is called in place of a path.
+const embeddedName = "gopher-28m (built in)"
+
+// embedded returns the built-in model's bytes, or an error that says what to do without.
+func embedded() ([]byte, error) {
+	if data := testdata.Gopher(); data != nil {
+		return data, nil
+	}
+	return nil, fmt.Errorf("this binary has no model built in (it was built with the tag noembed): name one with -m model.gguf")
+}
+
+// openModel opens a model file, the built-in one for an empty path, and says what to call it.
+func openModel(path string) (*gguf.File, string, error) {
+	if path != "" {
+		f, err := gguf.Open(path)
+		return f, path, err
+	}
+	data, err := embedded()
+	if err != nil {
+		return nil, "", err
+	}
+	f, err := gguf.Parse(data)
+	return f, embeddedName, err
+}
+
+// readText returns text given on the command line, or all of standard input where it is "-".
+func readText(c *console, text string) (string, error) {
+	if text != "-" {
+		return text, nil
+	}
+	data, err := io.ReadAll(c.in)
+	if err != nil {
+		return "", fmt.Errorf("standard input: %w", err)
+	}
+	return string(data), nil
+}

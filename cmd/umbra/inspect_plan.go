@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"umbra/cmd/umbra/internal/term"
+	"umbra/gpu"
+	"umbra/model"
+	"umbra/model/gguf"
+)
+
+// memoryReport is what a model takes on a device, with the factors of its KV bytes.
+type memoryReport struct {
+	Context         int    `json:"context_tokens"`
+	Sequences       int    `json:"sequences"`
+	Layers          int    `json:"layers"`
+	KVHeads         int    `json:"kv_heads"`
+	HeadDim         int    `json:"head_dim"`
+	KVType          string `json:"kv_type"`
+	KVElement       int    `json:"kv_element_bytes"`
+	KVBytesPerToken uint64 `json:"kv_bytes_per_token"`
+	KVTokens        int    `json:"kv_tokens"` // context × sequences, in whole blocks
+	Weights         uint64 `json:"weights_bytes"`
+	KV              uint64 `json:"kv_bytes"`
+	Scratch         uint64 `json:"scratch_bytes"`
+	Total           uint64 `json:"total_bytes"`
+}
+
+// roomy are limits that no plan meets: a plan within them shows what a model takes, whatever the adapter.
+var roomy = gpu.Limits{BufferSize: 1 << 40, StorageBindingSize: 4<<30 - 4}
+
+// planMemory works out what running a file takes, for sequences of context tokens (0: the model's own). It gives the
+// reason instead for a file that umbra cannot run, and an error for a plan the file does not allow.
+func planMemory(f *gguf.File, context, sequences int, kvType string) (*memoryReport, string, error) {
+	kv, err := model.ParseKVType(kvType)
+	if err != nil {
+		return nil, "", err
+	}
+	trained, err := model.PlanFor(f, model.Options{Sequences: 1}, roomy)
+	if err != nil {
+		return nil, err.Error(), nil
+	}
+	if context == 0 {
+		context = trained.Config.Context
+	}
+	o := model.Options{Context: context, Sequences: sequences, KVType: kv}
+	o.Blocks = (context + model.BlockSize - 1) / model.BlockSize * sequences
+	p, err := model.PlanFor(f, o, roomy)
+	if err != nil {
+		return nil, "", err
+	}
+	c := p.Config
+	return &memoryReport{
+		Context: context, Sequences: sequences, Layers: c.Layers, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
+		KVType: kv.String(), KVElement: kv.Bytes(), KVBytesPerToken: c.KVBytesPerToken(kv), KVTokens: p.Blocks * model.BlockSize,
+		Weights: p.Weights, KV: p.KV, Scratch: p.Scratch, Total: p.Weights + p.KV + p.Scratch,
+	}, "", nil
+}
+
+// write writes the plan for people, the KV sum with its factors.
+func (m memoryReport) write(w io.Writer) error {
+	fmt.Fprintf(w, "\nmemory for %s at %s of context, KV in %s\n", plural(m.Sequences, "sequence"), plural(m.Context, "token"), m.KVType)
+	t := term.NewTable("part", ">bytes", ">", "")
+	t.Row("weights", term.Count(m.Weights), term.Bytes(m.Weights))
+	t.Row("KV", term.Count(m.KV), term.Bytes(m.KV),
+		fmt.Sprintf("= 2 × %d layers × %d kv heads × %d head dim × %d bytes × %d tokens", m.Layers, m.KVHeads, m.HeadDim, m.KVElement, m.KVTokens))
+	t.Row("scratch", term.Count(m.Scratch), term.Bytes(m.Scratch))
+	t.Row("total", term.Count(m.Total), term.Bytes(m.Total))
+	if _, err := t.WriteTo(w); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "each token of context adds %s of KV\n", term.Bytes(m.KVBytesPerToken))
+	return err
+}
+
+// plural writes a number of things.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

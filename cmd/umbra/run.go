@@ -1,0 +1,133 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"umbra"
+	"umbra/cmd/umbra/internal/term"
+	"umbra/scheduler/sample"
+)
+
+// defaultParallel is how many prompts of a file are answered at once.
+const defaultParallel = 4
+
+type runCommand struct {
+	adapterFlag
+	samplingFlags
+	Model     string   `short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
+	MaxTokens int      `placeholder:"N" default:"128" help:"Stop after this many tokens (${default})."`
+	Stop      []string `sep:"none" placeholder:"TEXT" help:"Stop where the continuation contains this text, which is left out; may be repeated."`
+	Context   int      `name:"ctx" placeholder:"TOKENS" help:"Longest sequence, prompt and continuation together. Default: the model's own, as memory allows."`
+	KVType    string   `name:"kv-type" enum:"f32,f16" default:"f32" help:"Keep keys and values as f32 or f16 (half the memory)."`
+	Echo      bool     `help:"Write the prompt before its continuation."`
+	Quiet     bool     `short:"q" help:"Say nothing on standard error but errors."`
+	File      string   `short:"f" placeholder:"FILE" help:"Read the prompt from a file."`
+	Prompts   string   `placeholder:"FILE" help:"Answer many prompts, separated in the file by lines of ---. Each answer is written whole, below a line that names it, in the file's order."`
+	Parallel  int      `placeholder:"N" help:"Answer this many prompts of --prompts at once (default 4)."`
+	Prompt    *string  `arg:"" optional:"" help:"The prompt, or - for standard input."`
+}
+
+func (runCommand) Help() string {
+	return `Writes the continuation, and nothing else, to standard output as it is generated. The most likely
+token is taken each time, so that the same prompt gives the same text; --temperature draws instead.
+A line on standard error says at the start which adapter is used and why, another at the end how long
+it took. Ctrl-C ends generation with that line and exit status 130; a second one kills.
+
+Examples:
+  umbra run --echo 'func main() {'
+  umbra run -m model.gguf --max-tokens 256 --temperature 0.8 --top-p 0.95 'Once upon a time'
+  umbra run --stop $'\n}' - < prompt.go
+  umbra run --prompts prompts.txt --parallel 8 --quiet > answers.txt`
+}
+
+// Validate refuses what parsing alone cannot.
+func (r *runCommand) Validate() error {
+	given := 0
+	for _, is := range []bool{r.Prompt != nil, r.File != "", r.Prompts != ""} {
+		if is {
+			given++
+		}
+	}
+	switch {
+	case given == 0:
+		return errors.New("give a prompt, - to read it from standard input, --file, or --prompts for many")
+	case given > 1:
+		return errors.New("a prompt, --file and --prompts exclude each other")
+	case r.MaxTokens < 1:
+		return fmt.Errorf("--max-tokens %d must be at least 1", r.MaxTokens)
+	case r.Context < 0:
+		return fmt.Errorf("--ctx %d must be at least 1; leave it out for the model's own", r.Context)
+	case r.Parallel < 0:
+		return fmt.Errorf("--parallel %d must be at least 1", r.Parallel)
+	case r.Parallel > 0 && r.Prompts == "":
+		return fmt.Errorf("--parallel %d needs --prompts: one prompt is one sequence", r.Parallel)
+	}
+	for _, s := range r.Stop {
+		if s == "" {
+			return errors.New("--stop needs a text: every continuation contains the empty one")
+		}
+	}
+	_, err := r.params()
+	return err
+}
+
+func (r *runCommand) Run(c *console) error {
+	prompts, err := r.readPrompts(c)
+	if err != nil {
+		return err
+	}
+	params, err := r.params()
+	if err != nil {
+		return err
+	}
+	ctx, stop := untilInterrupted()
+	defer stop()
+	engine, err := r.open(c, min(r.atOnce(), len(prompts)))
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	r.say(c, "%s", chosen(engine.Info().Verdicts))
+	if r.Prompts == "" {
+		return r.one(ctx, c, engine, r.request(prompts[0], params))
+	}
+	return r.many(ctx, c, engine, prompts, params)
+}
+
+// open opens the model for some sequences at once. A bar shows the load if it takes long.
+func (r *runCommand) open(c *console, sequences int) (*umbra.Engine, error) {
+	o := umbra.Options{Adapter: r.Adapter, Context: r.Context, KVType: r.KVType, Sequences: sequences}
+	if !r.Quiet {
+		bar := term.NewProgress(c.err, "loading")
+		defer bar.End()
+		o.Progress = bar.Set
+	}
+	if r.Model != "" {
+		return umbra.Open(r.Model, o)
+	}
+	data, err := embedded()
+	if err != nil {
+		return nil, err
+	}
+	return umbra.OpenBytes(embeddedName, data, o)
+}
+
+func (r *runCommand) request(prompt string, params sample.Params) umbra.Request {
+	return umbra.Request{Prompt: prompt, MaxTokens: r.MaxTokens, Sampling: params, Stop: r.Stop}
+}
+
+// atOnce is how many prompts may be answered at once.
+func (r *runCommand) atOnce() int {
+	if r.Parallel == 0 {
+		return defaultParallel
+	}
+	return r.Parallel
+}
+
+// say writes a line to standard error, unless told to be quiet.
+func (r *runCommand) say(c *console, format string, args ...any) {
+	if !r.Quiet {
+		fmt.Fprintf(c.err, "umbra: "+format+"\n", args...)
+	}
+}
