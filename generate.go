@@ -55,11 +55,12 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Chunk) error
 		return Result{}, err
 	}
 	g := generation{stream: e.tokens.Stream(), emit: emit, start: start}
-	done := ctx.Done()
+	done, cancelled := ctx.Done(), false
 	for {
 		select {
 		case <-done:
 			g.fail(ctx.Err())
+			done = nil
 		case <-box.ready:
 			for _, d := range box.take() {
 				if g.take(d) {
@@ -67,8 +68,8 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Chunk) error
 				}
 			}
 		}
-		if g.err != nil && done != nil { // ends with the event that Cancel brings
-			done = nil
+		if g.err != nil && !cancelled { // ends with the event that Cancel brings
+			cancelled = true
 			e.loop.do(func() { e.loop.cancel(id) })
 		}
 	}

@@ -1,0 +1,247 @@
+package umbra_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"umbra"
+	"umbra/gpu"
+	"umbra/scheduler"
+	"umbra/scheduler/sample"
+)
+
+const gopher = "testdata/gopher-28m-q8_0.gguf"
+const draft = "testdata/gopher-draft-4m-q8_0.gguf"
+
+func open(t testing.TB, path string, o umbra.Options) *umbra.Engine {
+	t.Helper()
+	e, err := umbra.Open(path, o)
+	if errors.Is(err, gpu.ErrNoAdapter) {
+		t.Skipf("no adapter: %v", err)
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+// answer is all of a continuation.
+type answer struct {
+	text   string
+	tokens []int32
+	umbra.Result
+	err error
+}
+
+func generate(ctx context.Context, e *umbra.Engine, r umbra.Request) (a answer) {
+	a.Result, a.err = e.Generate(ctx, r, func(c umbra.Chunk) error {
+		a.text += c.Text
+		a.tokens = append(a.tokens, c.Tokens...)
+		return nil
+	})
+	return a
+}
+
+// all runs requests at the same time.
+func all(e *umbra.Engine, requests []umbra.Request) []answer {
+	answers := make([]answer, len(requests))
+	var wg sync.WaitGroup
+	for i, r := range requests {
+		wg.Go(func() { answers[i] = generate(context.Background(), e, r) })
+	}
+	wg.Wait()
+	return answers
+}
+
+type greedy struct {
+	Prompt    string  `json:"prompt"`
+	PromptIDs []int32 `json:"prompt_ids"`
+	IDs       []int32 `json:"ids"`
+}
+
+func oracle(t testing.TB) (list []greedy) {
+	raw, err := os.ReadFile("testdata/oracle/gopher-greedy.json")
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(raw, &list))
+	require.Len(t, list, 10)
+	return list
+}
+
+// check compares a continuation with the other engine's, which ends with the end token if it came.
+func (g greedy) check(t *testing.T, a answer) {
+	t.Helper()
+	require.NoError(t, a.err)
+	want, reason := g.IDs, scheduler.Length
+	if last := want[len(want)-1]; last == 1 {
+		want, reason = want[:len(want)-1], scheduler.StopToken
+	}
+	assert.Equal(t, want, a.tokens, "%q", g.Prompt)
+	assert.Equal(t, reason, a.Reason)
+	assert.Equal(t, len(g.PromptIDs), a.Usage.Prompt)
+	assert.Equal(t, len(g.IDs), a.Usage.Generated)
+}
+
+// TestGreedy gives the other engine's tokens alone, in one batch, chunked and preempted.
+func TestGreedy(t *testing.T) {
+	list := oracle(t)
+	var requests []umbra.Request
+	for _, g := range list {
+		requests = append(requests, umbra.Request{Prompt: g.Prompt, MaxTokens: 48})
+	}
+	t.Run("one by one", func(t *testing.T) {
+		e := open(t, gopher, umbra.Options{Context: 384})
+		for i, g := range list {
+			a := generate(context.Background(), e, requests[i])
+			g.check(t, a)
+			assert.True(t, strings.HasPrefix(e.Tokenizer().Decode(append(g.PromptIDs[1:len(g.PromptIDs):len(g.PromptIDs)], a.tokens...)), g.Prompt))
+			assert.Equal(t, e.Tokenizer().Decode(a.tokens), a.text)
+		}
+	})
+	for _, c := range []struct {
+		name    string
+		options umbra.Options
+		preempt bool
+	}{
+		{"one batch", umbra.Options{Context: 384, Sequences: 10}, false},
+		{"chunked at 16", umbra.Options{Context: 384, Sequences: 10, BatchTokens: 16}, false},
+		{"preempted", umbra.Options{Context: 384, Sequences: 10, Blocks: 30}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := open(t, gopher, c.options)
+			preemptions := 0
+			for i, a := range all(e, requests) {
+				list[i].check(t, a)
+				preemptions += a.Usage.Preemptions
+			}
+			assert.Equal(t, c.preempt, preemptions > 0, "%d preemptions", preemptions)
+		})
+	}
+}
+
+// TestSamplingIsReproducible samples with every filter; company must not change a sequence's tokens.
+func TestSamplingIsReproducible(t *testing.T) {
+	e := open(t, draft, umbra.Options{Context: 128, Sequences: 8})
+	var requests []umbra.Request
+	for i, p := range []sample.Params{
+		{Temperature: 0.9, TopP: 1, Seed: 1},
+		{Temperature: 1.2, TopK: 40, TopP: 0.9, MinP: 0.02, Seed: 2},
+		{Temperature: 0.7, TopK: 5, TopP: 1, Seed: 3},
+		{Temperature: 1, TopP: 0.95, Penalty: 1.2, PenaltyLast: 32, Seed: 4},
+		{Penalty: 1.3, PenaltyLast: 64, TopP: 1},
+		{},
+	} {
+		requests = append(requests, umbra.Request{Prompt: oracle(t)[i].Prompt, MaxTokens: 24, Sampling: p})
+	}
+	together := all(e, requests)
+	for i, r := range requests {
+		alone := generate(context.Background(), e, r)
+		require.NoError(t, alone.err)
+		assert.Equal(t, alone.tokens, together[i].tokens, "request %d", i)
+	}
+	r := requests[0]
+	r.Sampling.Seed = 99
+	assert.NotEqual(t, together[0].tokens, generate(context.Background(), e, r).tokens, "another seed")
+}
+
+func TestStopStrings(t *testing.T) {
+	e := open(t, gopher, umbra.Options{Context: 384})
+	g := oracle(t)[3] // ends with "return nil, err"-like lines
+	whole := generate(context.Background(), e, umbra.Request{Prompt: g.Prompt, MaxTokens: 20})
+	stop := whole.text[5:9]
+	a := generate(context.Background(), e, umbra.Request{Prompt: g.Prompt, MaxTokens: 20, Stop: []string{stop}})
+	require.NoError(t, a.err)
+	assert.Equal(t, scheduler.StopString, a.Reason)
+	assert.Equal(t, whole.text[:strings.Index(whole.text, stop)], a.text)
+}
+
+func TestErrorsAndCancelling(t *testing.T) {
+	before := runtime.NumGoroutine()
+	e := open(t, draft, umbra.Options{Context: 64, Sequences: 2})
+	_, err := e.Generate(context.Background(), umbra.Request{Prompt: strings.Repeat("x ", 100)}, nil)
+	assert.ErrorContains(t, err, "64", "a prompt longer than the context")
+	_, err = e.Generate(context.Background(), umbra.Request{Tokens: []int32{1 << 20}}, nil)
+	assert.ErrorContains(t, err, "1048576")
+	_, err = e.Generate(context.Background(), umbra.Request{Prompt: "a", Sampling: sample.Params{Temperature: -1}}, nil)
+	assert.ErrorContains(t, err, "temperature")
+
+	ctx, cancel := context.WithCancel(context.Background())
+	n := 0
+	_, err = e.Generate(ctx, umbra.Request{Prompt: "package main\n"}, func(umbra.Chunk) error {
+		if n++; n == 3 {
+			cancel()
+		}
+		return nil
+	})
+	assert.ErrorIs(t, err, context.Canceled)
+	_, err = e.Generate(ctx, umbra.Request{Prompt: "x"}, nil)
+	assert.ErrorIs(t, err, context.Canceled)
+	_, err = e.Generate(context.Background(), umbra.Request{Prompt: "package main\n"}, func(umbra.Chunk) error { return assert.AnError })
+	assert.ErrorIs(t, err, assert.AnError, "an error of emit ends it")
+
+	a := generate(context.Background(), e, umbra.Request{Prompt: "package main\n"})
+	require.NoError(t, a.err)
+	assert.Contains(t, []scheduler.Reason{scheduler.ContextFull, scheduler.StopToken}, a.Reason, "others go on")
+
+	started := make(chan struct{})
+	ended := make(chan error)
+	go func() {
+		var once sync.Once
+		_, err := e.Generate(context.Background(), umbra.Request{Prompt: "func main() {\n"}, func(umbra.Chunk) error {
+			once.Do(func() { close(started) })
+			return nil
+		})
+		ended <- err
+	}()
+	<-started
+	require.NoError(t, e.Close())
+	if err := <-ended; err != nil { // it may just have been done
+		assert.ErrorIs(t, err, umbra.ErrClosed)
+	}
+	require.NoError(t, e.Close())
+	_, err = e.Generate(context.Background(), umbra.Request{Prompt: "x"}, nil)
+	assert.ErrorIs(t, err, umbra.ErrClosed)
+	for i := 0; runtime.NumGoroutine() > before && i < 100; i++ {
+		time.Sleep(10 * time.Millisecond)
+	}
+	assert.LessOrEqual(t, runtime.NumGoroutine(), before, "no goroutine is left")
+}
+
+func TestOpenErrors(t *testing.T) {
+	_, err := umbra.Open("testdata/none.gguf", umbra.Options{})
+	assert.ErrorIs(t, err, os.ErrNotExist)
+	_, err = umbra.OpenBytes("junk", []byte("not a model at all, but long enough"), umbra.Options{})
+	assert.ErrorContains(t, err, "junk")
+	_, err = umbra.Open(draft, umbra.Options{KVType: "q3"})
+	assert.ErrorContains(t, err, `"q3"`)
+	_, err = umbra.Open(draft, umbra.Options{Adapter: "no such card"})
+	assert.ErrorIs(t, err, gpu.ErrNoAdapter)
+	for _, o := range []umbra.Options{{Context: 5000}, {Sequences: 100, BatchTokens: 10}, {Blocks: 1 << 30}, {BatchTokens: 1 << 24}} {
+		_, err = umbra.Open(draft, o)
+		if !errors.Is(err, gpu.ErrNoAdapter) {
+			assert.ErrorContains(t, err, "model:", "%+v", o)
+		}
+	}
+}
+
+// TestAccount compares the plan, and the textbook formula, with the bytes the device accounts for.
+func TestAccount(t *testing.T) {
+	for _, kv := range []string{"f32", "f16"} {
+		e := open(t, gopher, umbra.Options{Context: 256, Sequences: 4, KVType: kv})
+		i := e.Info()
+		bytes := map[string]uint64{"f32": 4, "f16": 2}[kv]
+		assert.Equal(t, 2*8*4*64*bytes*uint64(i.Plan.Blocks)*16, i.Memory[gpu.KV])
+		assert.Equal(t, i.Plan.KV, i.Memory[gpu.KV])
+		assert.Equal(t, i.Plan.Weights, i.Memory[gpu.Weights])
+		assert.LessOrEqual(t, i.Plan.Scratch, i.Memory[gpu.Scratch])
+		assert.Less(t, i.Memory[gpu.Scratch]-i.Plan.Scratch, uint64(1<<16), "staging")
+	}
+}
