@@ -113,7 +113,7 @@ func TestGreedy(t *testing.T) {
 	}{
 		{"one batch", umbra.Options{Context: 384, Sequences: 10}, false},
 		{"chunked at 16", umbra.Options{Context: 384, Sequences: 10, BatchTokens: 16}, false},
-		{"preempted", umbra.Options{Context: 384, Sequences: 10, Blocks: 30}, true},
+		{"preempted", umbra.Options{Context: 384, Sequences: 10, Blocks: 22}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := open(t, gopher, c.options)
