@@ -1,0 +1,213 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"umbra/cmd/umbra/internal/bench"
+	"umbra/cmd/umbra/internal/term"
+	"umbra/gpu"
+	"umbra/model"
+	"umbra/model/gguf"
+)
+
+// benchCommand measures speed.
+type benchCommand struct {
+	Model modelBenchCommand `cmd:"" default:"withargs" help:"Prefill and decode speed of a model (the default)."`
+	Ops   opsBenchCommand   `cmd:"" help:"Speed of each kernel, and its share of what the adapter can do."`
+}
+
+type modelBenchCommand struct {
+	adapterFlag
+	Model    string `short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
+	Shape    string `placeholder:"NAME" help:"Instead of a file, a model of a true shape with random weights: llama3.1-8b, llama3.2-1b, qwen2.5-0.5b, smollm2-135m, gopher-28m."`
+	Type     string `default:"q8_0" help:"Weight type of --shape: f32, f16, bf16, q8_0, q4_0, q4_1."`
+	Prompt   []int  `short:"p" default:"512" placeholder:"N" help:"Prompt lengths to prefill (pp)."`
+	Generate []int  `short:"n" default:"128" placeholder:"N" help:"Numbers of tokens to decode (tg)."`
+	Depth    []int  `short:"d" default:"0" placeholder:"N" help:"Tokens of context there before."`
+	Batch    []int  `short:"b" default:"1" placeholder:"N" help:"Numbers of sequences decoded at once."`
+	Runs     int    `short:"r" default:"5" help:"Runs of which the median is taken."`
+	KVType   string `name:"kv-type" default:"f32" enum:"f32,f16" help:"Element type of KV pages."`
+	Profile  bool   `help:"Show the time of each kernel (slows the runs)."`
+	JSON     bool   `help:"Write JSON."`
+}
+
+func (modelBenchCommand) Help() string {
+	return `Tests are named as usual: pp512 prefills 512 tokens, tg128 decodes 128 one after the other; "x 4" is
+the total of 4 sequences at once. Lengths past the model's context are left out.
+
+Examples:
+  umbra bench
+  umbra bench -m model.gguf -p 512,2048 -n 128 -b 1,4,16
+  umbra bench --shape llama3.1-8b --type q4_0 --json`
+}
+
+// modelReport is the JSON form.
+type modelReport struct {
+	Adapter gpu.AdapterInfo
+	Model   string
+	Type    string `json:",omitempty"`
+	KVType  string
+	Weights uint64 // bytes on the device
+	Speeds  []bench.Speed
+	Kernels []gpu.KernelTime `json:",omitempty"`
+}
+
+func (b modelBenchCommand) Run(c *console) error {
+	source, name, done, err := b.source()
+	if err != nil {
+		return err
+	}
+	defer done()
+	kv, err := model.ParseKVType(b.KVType)
+	if err != nil {
+		return err
+	}
+	plan, err := model.PlanFor(source, model.Options{}, gpu.Limits{BufferSize: 1 << 40, StorageBindingSize: 1 << 40})
+	if err != nil {
+		return err
+	}
+	tests, o := b.tests(plan.Config.Context)
+	if len(tests) == 0 {
+		return usageError("no test fits the model's context of " + fmt.Sprint(plan.Config.Context) + " tokens; choose smaller -p, -n or -d")
+	}
+	o.KVType = kv
+	device, err := gpu.Open(gpu.Options{Adapter: b.Adapter, Profile: b.Profile})
+	if err != nil {
+		return err
+	}
+	defer device.Release()
+	fmt.Fprintf(c.err, "umbra: %s\n", chosen(device.Verdicts()))
+	m, err := model.New(device, source, o)
+	if err != nil {
+		return err
+	}
+	defer m.Release()
+	report := modelReport{Adapter: device.Info(), Model: name, Type: b.typeName(), KVType: b.KVType, Weights: m.Plan().Weights}
+	table := term.NewTable("test", ">tok/s", ">min", ">max")
+	for _, t := range tests {
+		s, err := bench.Run(m, t, b.Runs)
+		if err != nil {
+			return err
+		}
+		report.Speeds = append(report.Speeds, s)
+		table.Row(s.Test, fmt.Sprintf("%.1f", s.Median), fmt.Sprintf("%.1f", s.Min), fmt.Sprintf("%.1f", s.Max))
+	}
+	report.Kernels = device.Profile()
+	if b.JSON {
+		return writeJSON(c.out, report)
+	}
+	fmt.Fprintf(c.out, "%s %s, %s of weights, KV %s\n", name, report.Type, term.Bytes(report.Weights), b.KVType)
+	if _, err := table.WriteTo(c.out); err != nil {
+		return err
+	}
+	return writeProfile(c, report.Kernels)
+}
+
+func (b modelBenchCommand) typeName() string {
+	if b.Shape == "" {
+		return ""
+	}
+	return strings.ToUpper(b.Type)
+}
+
+// source opens the file, or makes up a model of the shape.
+func (b modelBenchCommand) source() (model.Source, string, func(), error) {
+	if b.Shape == "" {
+		f, name, err := openModel(b.Model)
+		if err != nil {
+			return nil, "", nil, err
+		}
+		return f, name, func() { f.Close() }, nil
+	}
+	if b.Model != "" {
+		return nil, "", nil, usageError("-m and --shape are two models; give one")
+	}
+	shape, err := model.ShapeOf(b.Shape)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	types := map[string]gguf.Type{"f32": gguf.F32, "f16": gguf.F16, "bf16": gguf.BF16, "q8_0": gguf.Q8_0, "q4_0": gguf.Q4_0, "q4_1": gguf.Q4_1}
+	t, ok := types[strings.ToLower(b.Type)]
+	if !ok {
+		return nil, "", nil, usageError(fmt.Sprintf("--type %s is not supported (f32, f16, bf16, q8_0, q4_0, q4_1)", b.Type))
+	}
+	return model.Synthetic(shape, t), shape.Name, func() {}, nil
+}
+
+// tests lists what fits a context, and the sizes a model needs for them.
+func (b modelBenchCommand) tests(context int) (tests []bench.Test, o model.Options) {
+	add := func(t bench.Test) {
+		if t.Context() > context || t.Context() < 1 {
+			return
+		}
+		tests = append(tests, t)
+		o.Context, o.Blocks = max(o.Context, t.Context()), max(o.Blocks, t.Blocks())
+		o.Sequences = max(o.Sequences, t.Sequences)
+	}
+	for _, d := range b.Depth {
+		for _, p := range b.Prompt {
+			add(bench.Test{Prompt: p, Depth: d, Sequences: 1})
+		}
+		for _, n := range b.Generate {
+			for _, s := range b.Batch {
+				add(bench.Test{Generate: n, Depth: d, Sequences: s})
+			}
+		}
+	}
+	return tests, o
+}
+
+func writeProfile(c *console, kernels []gpu.KernelTime) error {
+	if len(kernels) == 0 {
+		return nil
+	}
+	var total time.Duration
+	for _, k := range kernels {
+		total += k.Total
+	}
+	t := term.NewTable("kernel", ">runs", ">each", ">share")
+	for _, k := range kernels {
+		t.Row(k.Name, fmt.Sprint(k.Count), (k.Total / time.Duration(k.Count)).String(), fmt.Sprintf("%.1f %%", 100*float64(k.Total)/float64(max(total, 1))))
+	}
+	fmt.Fprintln(c.out)
+	_, err := t.WriteTo(c.out)
+	return err
+}
+
+type opsBenchCommand struct {
+	adapterFlag
+	JSON bool `help:"Write JSON."`
+}
+
+func (opsBenchCommand) Help() string {
+	return `Each kernel runs many times in one submission, over weights that no cache holds. Its share is of the
+adapter's own speed, measured first: of copying where memory is the limit, of multiply-adds in registers
+where arithmetic is.`
+}
+
+func (o opsBenchCommand) Run(c *console) error {
+	device, err := gpu.Open(gpu.Options{Adapter: o.Adapter})
+	if err != nil {
+		return err
+	}
+	defer device.Release()
+	fmt.Fprintf(c.err, "umbra: %s\n", chosen(device.Verdicts()))
+	var all []bench.Op
+	if err := bench.Ops(device, func(op bench.Op) { all = append(all, op) }); err != nil {
+		return err
+	}
+	if o.JSON {
+		return writeJSON(c.out, struct {
+			Adapter gpu.AdapterInfo
+			Ops     []bench.Op
+		}{device.Info(), all})
+	}
+	t := term.NewTable("kernel", ">time", ">GB/s", ">GFLOP/s", ">share")
+	for _, op := range all {
+		t.Row(op.Name, op.Time.Round(10*time.Nanosecond).String(), fmt.Sprintf("%.1f", op.Bytes/1e9), fmt.Sprintf("%.1f", op.Flops/1e9), fmt.Sprintf("%.0f %%", 100*op.Share))
+	}
+	_, err = t.WriteTo(c.out)
+	return err
+}
