@@ -1,0 +1,282 @@
+package model_test
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"umbra/model/gguf"
+	"umbra/model/quant"
+)
+
+// reference is the forward pass of a llama or qwen2 file as its papers have it: all of a sequence at once, no pages,
+// no fusion, everything in float64. It takes shapes and names from the file, not from package model.
+type reference struct {
+	embed, heads, kvHeads, headDim, layers int
+
+	eps       float64
+	frequency []float64 // radians per position of each rotated pair
+	halfSplit bool      // pair i is elements i and i + len(frequency), not 2i and 2i+1
+	tensors   map[string][][]float64
+}
+
+func newReference(t testing.TB, f *gguf.File) *reference {
+	t.Helper()
+	arch, _ := f.String("general.architecture")
+	number := func(key string, missing float64) float64 {
+		v, ok := f.Float(arch + "." + key)
+		if !ok {
+			require.False(t, math.IsNaN(missing), "%s is missing", key)
+			return missing
+		}
+		return v
+	}
+	must := math.NaN()
+	r := &reference{halfSplit: arch == "qwen2", tensors: map[string][][]float64{}}
+	r.embed, r.layers = int(number("embedding_length", must)), int(number("block_count", must))
+	r.heads = int(number("attention.head_count", must))
+	r.kvHeads = int(number("attention.head_count_kv", float64(r.heads)))
+	r.headDim = int(number("attention.key_length", float64(r.embed/r.heads)))
+	r.eps = number("attention.layer_norm_rms_epsilon", must)
+	for _, info := range f.Tensors {
+		values := make([]float32, info.Elements())
+		require.NoError(t, quant.Dequantize(info.Type, f.Data(info), values))
+		var rows [][]float64
+		cols := int(info.Dims[0])
+		for i := 0; i < len(values); i += cols {
+			row := make([]float64, cols)
+			for j := range row {
+				row[j] = float64(values[i+j])
+			}
+			rows = append(rows, row)
+		}
+		r.tensors[info.Name] = rows
+	}
+	rotated := number("rope.dimension_count", float64(r.headDim))
+	base, scale := number("rope.freq_base", 10000), 1.0
+	if kind, _ := f.String(arch + ".rope.scaling.type"); kind == "linear" {
+		scale = number("rope.scaling.factor", must)
+	}
+	for i := 0.0; i < rotated/2; i++ {
+		w := math.Pow(base, -2*i/rotated) / scale
+		if factors := r.tensors["rope_freqs.weight"]; factors != nil {
+			w /= factors[0][int(i)]
+		}
+		r.frequency = append(r.frequency, w)
+	}
+	return r
+}
+
+// logits returns the logits after each token that want names, nil for the others.
+func (r *reference) logits(ids []int32, want func(position int) bool) [][]float64 {
+	x := make([][]float64, len(ids))
+	for p, id := range ids {
+		x[p] = append([]float64(nil), r.tensors["token_embd.weight"][id]...)
+	}
+	for i := range r.layers {
+		w := func(name string) [][]float64 {
+			return r.tensors[fmt.Sprintf("blk.%d.%s", i, name)]
+		}
+		q, k, v := make([][]float64, len(x)), make([][]float64, len(x)), make([][]float64, len(x))
+		each(len(x), func(p int) {
+			n := r.norm(x[p], w("attn_norm.weight"))
+			q[p] = r.rotate(product(w("attn_q.weight"), n, w("attn_q.bias")), p)
+			k[p] = r.rotate(product(w("attn_k.weight"), n, w("attn_k.bias")), p)
+			v[p] = product(w("attn_v.weight"), n, w("attn_v.bias"))
+		})
+		each(len(x), func(p int) {
+			add(x[p], product(w("attn_output.weight"), r.attend(q[p], k[:p+1], v[:p+1]), nil))
+			n := r.norm(x[p], w("ffn_norm.weight"))
+			gate, up := product(w("ffn_gate.weight"), n, nil), product(w("ffn_up.weight"), n, nil)
+			for j, g := range gate {
+				up[j] *= g / (1 + math.Exp(-g))
+			}
+			add(x[p], product(w("ffn_down.weight"), up, nil))
+		})
+	}
+	head := r.tensors["output.weight"]
+	if head == nil {
+		head = r.tensors["token_embd.weight"]
+	}
+	all := make([][]float64, len(ids))
+	each(len(ids), func(p int) {
+		if want(p) {
+			all[p] = product(head, r.norm(x[p], r.tensors["output_norm.weight"]), nil)
+		}
+	})
+	return all
+}
+
+// each runs f for 0..n-1, every other one in a second goroutine.
+func each(n int, f func(i int)) {
+	var g sync.WaitGroup
+	g.Go(func() {
+		for i := 1; i < n; i += 2 {
+			f(i)
+		}
+	})
+	for i := 0; i < n; i += 2 {
+		f(i)
+	}
+	g.Wait()
+}
+
+func (r *reference) norm(x []float64, gain [][]float64) []float64 {
+	scale := 1 / math.Sqrt(dot(x, x)/float64(len(x))+r.eps)
+	y := make([]float64, len(x))
+	for i := range x {
+		y[i] = x[i] * scale * gain[0][i]
+	}
+	return y
+}
+
+// rotate turns every head of x by the angles of a position.
+func (r *reference) rotate(x []float64, position int) []float64 {
+	for head := 0; head < len(x); head += r.headDim {
+		for i, w := range r.frequency {
+			a, b := head+2*i, head+2*i+1
+			if r.halfSplit {
+				a, b = head+i, head+i+len(r.frequency)
+			}
+			sin, cos := math.Sincos(float64(position) * w)
+			x[a], x[b] = x[a]*cos-x[b]*sin, x[a]*sin+x[b]*cos
+		}
+	}
+	return x
+}
+
+// attend is softmax(q·Kᵀ/√headDim)·V for one token, head by head.
+func (r *reference) attend(q []float64, keys, values [][]float64) []float64 {
+	y := make([]float64, len(q))
+	for h := range r.heads {
+		from := h / (r.heads / r.kvHeads) * r.headDim
+		scores, highest, sum := make([]float64, len(keys)), math.Inf(-1), 0.0
+		for i, k := range keys {
+			scores[i] = dot(q[h*r.headDim:][:r.headDim], k[from:][:r.headDim]) / math.Sqrt(float64(r.headDim))
+			highest = max(highest, scores[i])
+		}
+		for i := range scores {
+			scores[i] = math.Exp(scores[i] - highest)
+			sum += scores[i]
+		}
+		for i, v := range values {
+			for j := range r.headDim {
+				y[h*r.headDim+j] += scores[i] / sum * v[from+j]
+			}
+		}
+	}
+	return y
+}
+
+// product is w·x + bias; bias may be nil.
+func product(w [][]float64, x []float64, bias [][]float64) []float64 {
+	y := make([]float64, len(w))
+	for i := range w {
+		y[i] = dot(w[i], x)
+	}
+	if bias != nil {
+		add(y, bias[0])
+	}
+	return y
+}
+
+func add(y, x []float64) {
+	for i := range y {
+		y[i] += x[i]
+	}
+}
+
+// dot keeps four sums, so that the processor need not wait for each addition.
+func dot(a, b []float64) float64 {
+	var s0, s1, s2, s3 float64
+	b = b[:len(a)]
+	i := 0
+	for ; i+4 <= len(a); i += 4 {
+		s0 += a[i] * b[i]
+		s1 += a[i+1] * b[i+1]
+		s2 += a[i+2] * b[i+2]
+		s3 += a[i+3] * b[i+3]
+	}
+	for ; i < len(a); i++ {
+		s0 += a[i] * b[i]
+	}
+	return s0 + s1 + s2 + s3
+}
+
+func everywhere(int) bool { return true }
+
+// furthest is the largest difference between two rows of logits; a NaN in either is infinitely far.
+func furthest(got []float32, want []float64) float64 {
+	if len(got) != len(want) {
+		return math.Inf(1)
+	}
+	worst := 0.0
+	for i, w := range want {
+		d := math.Abs(float64(got[i]) - w)
+		if d != d {
+			return math.Inf(1)
+		}
+		worst = max(worst, d)
+	}
+	return worst
+}
+
+// matches requires logits at every position to be within tolerance of the reference's, nil there for any.
+func matches(t *testing.T, got [][]float32, want [][]float64, tolerance float64) {
+	t.Helper()
+	require.Len(t, got, len(want))
+	worst, at := 0.0, 0
+	for p := range want {
+		if want[p] == nil {
+			continue
+		}
+		if d := furthest(got[p], want[p]); d > worst {
+			worst, at = d, p
+		}
+	}
+	t.Logf("largest difference %.2g, at position %d", worst, at)
+	assert.LessOrEqual(t, worst, tolerance, "position %d", at)
+}
+
+// TestReference holds the reference itself to llama.cpp's logits, so that it can stand in for them where there are none.
+// The tolerance is five units of the oracle's last digit, which its own float32 sums reach.
+func TestReference(t *testing.T) {
+	single := func(rows [][]float64) (out [][]float32) {
+		for _, row := range rows {
+			r := make([]float32, len(row))
+			for i, v := range row {
+				r[i] = float32(v)
+			}
+			out = append(out, r)
+		}
+		return out
+	}
+	var all []oracle
+	readJSON(t, "gopher-logits.json", &all)
+	require.NotEmpty(t, all)
+	references := map[string]*reference{
+		"gopher-28m":      newReference(t, open(t, "gopher-28m-q8_0.gguf")),
+		"gopher-draft-4m": newReference(t, open(t, "gopher-draft-4m-q8_0.gguf")),
+	}
+	for _, o := range all {
+		o.check(t, single(references[o.Model].logits(o.IDs, everywhere)), 5e-5)
+	}
+	for _, name := range tinyNames {
+		t.Run(name, func(t *testing.T) {
+			r := newReference(t, open(t, "oracle/arch/"+name+".gguf"))
+			var all []oracle
+			readJSON(t, "arch/"+name+".json", &all)
+			require.NotEmpty(t, all)
+			for _, o := range all {
+				o.check(t, single(r.logits(o.IDs, everywhere)), 5e-5)
+			}
+		})
+	}
+}
+
+// tinyNames are the models in testdata/oracle/arch.
+var tinyNames = []string{"llama-linear-rope", "llama-mha-tied", "llama3-scaled", "qwen2"}
