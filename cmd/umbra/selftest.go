@@ -43,8 +43,8 @@ func (s selftestCommand) Run(c *console) error {
 	}
 	var faults []string
 	start, total := time.Now(), 0
+	fmt.Fprintf(c.out, "%-*s  %-6s  %9s  %9s  %9s\n", width, "case", "shape", "error", "tolerance", "time")
 	for _, shape := range s.shapes(device.Info()) {
-		fmt.Fprintf(c.out, "%-*s  %-6s  %9s  %9s  %9s\n", width, "case", "shape", "error", "tolerance", "time")
 		for _, k := range cases {
 			r, err := k.Run(device, shaders.Tuning{Narrow: shape == "narrow"})
 			total++

@@ -31,9 +31,9 @@ func (tokenizeCommand) Help() string {
 func (t *tokenizeCommand) Validate() error {
 	switch {
 	case len(t.Text) == 0 && t.Decode:
-		return fmt.Errorf("--decode needs ids, or - to read them from standard input")
+		return fmt.Errorf("give ids, or - to read them from standard input")
 	case len(t.Text) == 0:
-		return fmt.Errorf("tokenize needs a text, or - to read it from standard input")
+		return fmt.Errorf("give a text, or - to read it from standard input")
 	case len(t.Text) > 1 && !t.Decode:
 		return fmt.Errorf("tokenize takes one text, not %d: put it in quotes", len(t.Text))
 	case t.Decode && (t.IDs || t.NoSpecial || t.ParseSpecial):
@@ -78,6 +78,7 @@ func (t *tokenizeCommand) Run(c *console) error {
 
 // decode writes the text of ids, special tokens by their names, byte for byte.
 func decode(w io.Writer, tok *tokenizer.Tokenizer, list string) error {
+	var text []byte
 	for i, word := range strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(" ,\t\r\n[]", r) }) {
 		id, err := strconv.ParseInt(word, 10, 32)
 		if err != nil {
@@ -86,9 +87,8 @@ func decode(w io.Writer, tok *tokenizer.Tokenizer, list string) error {
 		if id < 0 || id >= int64(tok.Size()) {
 			return fmt.Errorf("token id %d is outside this vocabulary's 0..%d", id, tok.Size()-1)
 		}
-		if _, err := w.Write(tok.Render(int32(id))); err != nil {
-			return err
-		}
+		text = append(text, tok.Render(int32(id))...)
 	}
-	return nil
+	_, err := w.Write(text)
+	return err
 }

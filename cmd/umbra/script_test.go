@@ -1,0 +1,83 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"umbra/gpu"
+	"umbra/testdata"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"umbra": main})
+}
+
+// TestScript runs the transcripts in testdata/script. Beside testscript's own, they have
+//
+//	status N command args...   runs a command, which must exit with status N
+//	interrupt command args...  interrupts it at its first output; it must exit with status 130
+//	truncate file n            cuts a file to n bytes
+//	[adapter], [embedded]      there is an adapter; the demonstration model is built in
+//	$MODELS                    the folder with the models
+//	oracle/I.prompt, I.want    a third party's greedy continuation of a prompt (testdata/oracle/gopher-greedy.json)
+//
+// Without an adapter those that need one are skipped, and say so.
+func TestScript(t *testing.T) {
+	models, err := filepath.Abs("../../testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, _ := os.UserCacheDir() // drivers keep compiled pipelines there; without, every command compiles its own
+	adapter := hasAdapter()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("MODELS", models)
+			e.Setenv("XDG_CACHE_HOME", cache)
+			passDriverVariables(e)
+			e.Values[environment] = e.Vars
+			return writeOracle(filepath.Join(e.WorkDir, "oracle"))
+		},
+		Condition: func(c string) (bool, error) {
+			switch c {
+			case "adapter":
+				return adapter, nil
+			case "embedded":
+				return testdata.Gopher() != nil, nil
+			}
+			return false, os.ErrInvalid
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": statusCommand, "interrupt": interruptCommand, "truncate": truncateCommand,
+		},
+	})
+}
+
+// hasAdapter reports whether the commands will find an adapter.
+func hasAdapter() bool {
+	verdicts, err := gpu.Devices("")
+	for _, v := range verdicts {
+		if v.Chosen && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// passDriverVariables hands on what drivers and umbra read from the environment, which testscript empties.
+func passDriverVariables(e *testscript.Env) {
+	for _, kv := range os.Environ() {
+		key, value, _ := strings.Cut(kv, "=")
+		for _, prefix := range []string{"UMBRA_", "VK_", "LVP_", "LIBGL_", "LD_LIBRARY_PATH", "DYLD_", "XDG_RUNTIME_DIR"} {
+			if strings.HasPrefix(key, prefix) {
+				e.Setenv(key, value)
+			}
+		}
+	}
+}
