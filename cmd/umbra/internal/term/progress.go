@@ -12,12 +12,11 @@ import (
 // progressDelay is how long work goes on before its bar is shown: shorter work needs none.
 const progressDelay = time.Second
 
-// Progress shows how far long work has come. The zero value, and nil, show nothing.
+// Progress shows how far long work has come. Nil shows nothing.
 type Progress struct {
-	w     io.Writer
-	what  string
-	start time.Time
-	bar   *progressbar.ProgressBar
+	what string
+	out  gate
+	bar  *progressbar.ProgressBar
 }
 
 // NewProgress begins a bar for work measured in bytes. It is drawn on w from the second second on, and only if w is a
@@ -26,22 +25,24 @@ func NewProgress(w io.Writer, what string) *Progress {
 	if !IsTerminal(w) {
 		return nil
 	}
-	return &Progress{w: w, what: what, start: time.Now()}
+	return newProgress(w, what, progressDelay)
+}
+
+func newProgress(w io.Writer, what string, delay time.Duration) *Progress {
+	return &Progress{what: what, out: gate{w: w, opens: time.Now().Add(delay)}}
 }
 
 // Set says that done of total bytes are through.
 func (p *Progress) Set(done, total int64) {
-	if p == nil || p.w == nil {
+	if p == nil {
 		return
 	}
 	if p.bar == nil {
-		if done >= total || time.Since(p.start) < progressDelay {
-			return
-		}
 		p.bar = progressbar.NewOptions64(total,
-			progressbar.OptionSetWriter(p.w),
+			progressbar.OptionSetWriter(&p.out),
 			progressbar.OptionSetDescription(p.what),
 			progressbar.OptionShowBytes(true),
+			progressbar.OptionShowCount(),
 			progressbar.OptionUseIECUnits(true),
 			progressbar.OptionSetWidth(30),
 			progressbar.OptionThrottle(100*time.Millisecond),
@@ -51,13 +52,28 @@ func (p *Progress) Set(done, total int64) {
 	_ = p.bar.Set64(done) // a terminal that cannot be written to loses a bar, not the work
 }
 
-// End takes the bar away.
+// End takes the bar away, if it was ever seen.
 func (p *Progress) End() {
-	if p == nil || p.bar == nil {
+	if p == nil || p.bar == nil || !p.out.used {
 		return
 	}
 	_ = p.bar.Clear()
 	p.bar = nil
+}
+
+// gate drops what is written before it opens.
+type gate struct {
+	w     io.Writer
+	opens time.Time
+	used  bool // something came through
+}
+
+func (g *gate) Write(b []byte) (int, error) {
+	if time.Now().Before(g.opens) {
+		return len(b), nil
+	}
+	g.used = true
+	return g.w.Write(b)
 }
 
 // IsTerminal reports whether a stream is a terminal.

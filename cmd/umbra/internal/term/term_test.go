@@ -71,7 +71,7 @@ func TestProgressOnlyOnTerminals(t *testing.T) {
 	f, err := os.Create(t.TempDir() + "/log")
 	require.NoError(t, err)
 	defer f.Close()
-	for _, p := range []*term.Progress{nil, term.NewProgress(f, "loading"), {}} {
+	for _, p := range []*term.Progress{nil, term.NewProgress(f, "loading")} {
 		p.Set(1, 2)
 		p.Set(2, 2)
 		p.End()
