@@ -11,7 +11,7 @@ import (
 
 // adapterFlag is shared by the commands that choose an adapter.
 type adapterFlag struct {
-	Adapter string `help:"Adapter to use: its number, its kind (discrete, integrated, cpu) or part of its name. Default: $$UMBRA_ADAPTER, else the best."`
+	Adapter string `placeholder:"WHICH" help:"Adapter to use: its number, its kind (discrete, integrated, cpu) or part of its name. Default: $$UMBRA_ADAPTER, else the best."`
 }
 
 type devicesCommand struct {

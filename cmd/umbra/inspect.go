@@ -12,7 +12,7 @@ import (
 )
 
 type inspectCommand struct {
-	Context int    `name:"ctx" placeholder:"TOKENS" help:"Plan memory for sequences of this many tokens. Default: what the model was trained for."`
+	Context int    `name:"ctx" placeholder:"TOKENS" help:"Plan memory for sequences of this many tokens. Default: as run has it, the model's own up to 8192."`
 	Batch   int    `placeholder:"N" default:"1" help:"Plan memory for this many sequences at once."`
 	KVType  string `name:"kv-type" enum:"f32,f16" default:"f32" help:"Plan memory for keys and values as f32 or f16."`
 	All     bool   `help:"Show long arrays and strings whole."`

@@ -30,19 +30,19 @@ type memoryReport struct {
 // roomy are limits that no plan meets: a plan within them shows what a model takes, whatever the adapter.
 var roomy = gpu.Limits{BufferSize: 1 << 40, StorageBindingSize: 4<<30 - 4}
 
-// planMemory works out what running a file takes, for sequences of context tokens (0: the model's own). It gives the
+// planMemory works out what running a file takes, for sequences of context tokens (0: as many as a run takes). It gives the
 // reason instead for a file that umbra cannot run, and an error for a plan the file does not allow.
 func planMemory(f *gguf.File, context, sequences int, kvType string) (*memoryReport, string, error) {
 	kv, err := model.ParseKVType(kvType)
 	if err != nil {
 		return nil, "", err
 	}
-	trained, err := model.PlanFor(f, model.Options{Sequences: 1}, roomy)
+	usual, err := model.PlanFor(f, model.Options{Sequences: 1}, roomy)
 	if err != nil {
 		return nil, err.Error(), nil
 	}
 	if context == 0 {
-		context = trained.Config.Context
+		context = usual.Context
 	}
 	o := model.Options{Context: context, Sequences: sequences, KVType: kv}
 	o.Blocks = (context + model.BlockSize - 1) / model.BlockSize * sequences

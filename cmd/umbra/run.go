@@ -13,19 +13,19 @@ import (
 const defaultParallel = 4
 
 type runCommand struct {
-	adapterFlag
-	samplingFlags
 	Model     string   `short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
-	MaxTokens int      `placeholder:"N" default:"128" help:"Stop after this many tokens (${default})."`
-	Stop      []string `sep:"none" placeholder:"TEXT" help:"Stop where the continuation contains this text, which is left out; may be repeated."`
-	Context   int      `name:"ctx" placeholder:"TOKENS" help:"Longest sequence, prompt and continuation together. Default: the model's own, as memory allows."`
-	KVType    string   `name:"kv-type" enum:"f32,f16" default:"f32" help:"Keep keys and values as f32 or f16 (half the memory)."`
-	Echo      bool     `help:"Write the prompt before its continuation."`
-	Quiet     bool     `short:"q" help:"Say nothing on standard error but errors."`
 	File      string   `short:"f" placeholder:"FILE" help:"Read the prompt from a file."`
 	Prompts   string   `placeholder:"FILE" help:"Answer many prompts, separated in the file by lines of ---. Each answer is written whole, below a line that names it, in the file's order."`
 	Parallel  int      `placeholder:"N" help:"Answer this many prompts of --prompts at once (default 4)."`
-	Prompt    *string  `arg:"" optional:"" help:"The prompt, or - for standard input."`
+	MaxTokens int      `placeholder:"N" default:"128" help:"Stop after this many tokens (${default})."`
+	Stop      []string `sep:"none" placeholder:"TEXT" help:"Stop where the continuation contains this text, which is left out; may be repeated."`
+	Echo      bool     `help:"Write the prompt before its continuation."`
+	Quiet     bool     `short:"q" help:"Say nothing on standard error but errors."`
+	Context   int      `name:"ctx" placeholder:"TOKENS" help:"Longest sequence, prompt and continuation together. Default: the model's own, up to 8192."`
+	KVType    string   `name:"kv-type" enum:"f32,f16" default:"f32" help:"Keep keys and values as f32 or f16 (half the memory)."`
+	samplingFlags
+	adapterFlag
+	Prompt *string `arg:"" optional:"" help:"The prompt, or - for standard input."`
 }
 
 func (runCommand) Help() string {
@@ -88,6 +88,9 @@ func (r *runCommand) Run(c *console) error {
 		return err
 	}
 	defer engine.Close()
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
 	r.say(c, "%s", chosen(engine.Info().Verdicts))
 	if r.Prompts == "" {
 		return r.one(ctx, c, engine, r.request(prompts[0], params))
