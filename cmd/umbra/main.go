@@ -63,7 +63,7 @@ func run(args []string, c *console) int {
 	if err != nil {
 		return fail(c, usageError(err.Error()), "umbra"+commandOf(err))
 	}
-	return fail(c, parsed.Run(), "umbra "+parsed.Selected().FullPath()[len("umbra "):])
+	return fail(c, parsed.Run(), parsed.Selected().FullPath())
 }
 
 // commandOf is the command, after a space, within which parsing failed; "" if none was reached.
