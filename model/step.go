@@ -108,7 +108,7 @@ func (s *step) upload() error {
 		}
 	}
 	var outputs, few, many []int32
-	context := 1
+	s.splits = 1
 	for _, q := range b.Sequences {
 		table := int32(section(q.Blocks))
 		for i := q.Rows - q.Outputs; i < q.Rows; i++ {
@@ -118,16 +118,15 @@ func (s *step) upload() error {
 		if q.Rows > shaders.FewRows || len(few)/4+q.Rows > m.plan.scratch.fewTiles {
 			size, list = m.shared.ManyTile(), &many
 		} else {
-			context = max(context, int(b.Positions[q.Start+q.Rows-1])+1)
+			for _, pos := range b.Positions[q.Start:][:q.Rows] { // a longer context may be in fewer, longer parts
+				s.splits = max(s.splits, shaders.SplitCount(int(pos)+1))
+			}
 		}
 		for i := 0; i < q.Rows; i += size {
 			*list = append(*list, int32(q.Start+i), int32(min(size, q.Rows-i)), table, b.Positions[q.Start+i])
 		}
 	}
-	s.few, s.many, s.splits = len(few)/4, len(many)/4, 1
-	if s.few > 0 {
-		s.splits = shaders.SplitCount(context)
-	}
+	s.few, s.many = len(few)/4, len(many)/4
 	h.OutputRows, h.FewTiles, h.ManyTiles = section(outputs), section(few), section(many)
 	h.FewCount, h.ManyCount, h.Splits = uint32(s.few), uint32(s.many), uint32(s.splits)
 	raw := make([]byte, 0, 4*len(words))

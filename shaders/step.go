@@ -21,7 +21,7 @@ type Step struct {
 	FewCount   uint32
 	ManyTiles  uint32 // offset: tiles of sequences with many rows
 	ManyCount  uint32
-	Splits     uint32 // parts the longest context of a few-row tile is split into
+	Splits     uint32 // most parts that the context of a few-row tile is split into
 }
 
 // stepBytes is the size of Step as a uniform.
