@@ -50,8 +50,8 @@ func (s *step) check() error {
 		return fmt.Errorf("model: batch of %d sequences is above the %d the model was opened for", len(b.Sequences), p.Sequences)
 	case s.outputs > p.Outputs:
 		return fmt.Errorf("model: batch with %d outputs is above the %d the model was opened for", s.outputs, p.Outputs)
-	case b.TopK > shaders.MaxTopK:
-		return fmt.Errorf("model: top-k of %d is above %d", b.TopK, shaders.MaxTopK)
+	case b.TopK < 0 || b.TopK > shaders.MaxTopK:
+		return fmt.Errorf("model: top-k of %d is outside 0..%d", b.TopK, shaders.MaxTopK)
 	}
 	slots := int32(p.Blocks * BlockSize)
 	for i, t := range b.Tokens {
@@ -66,7 +66,7 @@ func (s *step) check() error {
 	}
 	next := 0
 	for i, q := range b.Sequences {
-		if q.Start != next || q.Rows < 1 || q.Start+q.Rows > s.rows || q.Outputs < 0 || q.Outputs > q.Rows {
+		if q.Start != next || q.Rows < 1 || q.Rows > s.rows-next || q.Outputs < 0 || q.Outputs > q.Rows {
 			return fmt.Errorf("model: sequence %d: rows %d+%d with %d outputs do not follow row %d of %d", i, q.Start, q.Rows, q.Outputs, next, s.rows)
 		}
 		next += q.Rows
@@ -77,6 +77,15 @@ func (s *step) check() error {
 		for _, block := range q.Blocks {
 			if block < 0 || int(block) >= p.Blocks {
 				return fmt.Errorf("model: sequence %d: block %d is outside the pool of %d", i, block, p.Blocks)
+			}
+		}
+		for row := q.Start; row < next; row++ {
+			pos := b.Positions[row]
+			if first := b.Positions[q.Start]; pos != first+int32(row-q.Start) {
+				return fmt.Errorf("model: row %d: position %d does not follow %d", row, pos, b.Positions[row-1])
+			}
+			if want := q.Blocks[pos/BlockSize]*BlockSize + pos%BlockSize; b.Slots[row] != want {
+				return fmt.Errorf("model: row %d: slot %d is not slot %d, where its block holds position %d", row, b.Slots[row], want, pos)
 			}
 		}
 	}
