@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"math"
 
 	"umbra/model/gguf"
@@ -21,6 +22,9 @@ func frequencies(src Source, c RopeConfig, factors *gguf.Tensor) ([]float64, err
 		return nil, err
 	}
 	for i := range f {
+		if !(by[i] > 0) {
+			return nil, fmt.Errorf("model: tensor %q: factor %d is %g, not positive", factors.Name, i, by[i])
+		}
 		f[i] /= float64(by[i])
 	}
 	return f, nil
