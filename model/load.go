@@ -28,9 +28,14 @@ type loader struct {
 	seed        uint32
 }
 
-// load makes the buffers and fills them. On an error what was made is still there for release.
+// load makes and fills the weights' buffers.
 func (w *weights) load(d *gpu.Device, src Source, progress func(done, total int64)) error {
 	l := &loader{device: d, src: src, progress: progress, total: int64(w.bytes())}
+	return l.load(w)
+}
+
+// load makes the buffers and fills them. On an error what was made is still there for release.
+func (l *loader) load(w *weights) error {
 	for _, v := range w.vectors {
 		if err := l.vector(v); err != nil {
 			return err
@@ -43,7 +48,11 @@ func (w *weights) load(d *gpu.Device, src Source, progress func(done, total int6
 			}
 		}
 	}
-	return d.Flush()
+	if err := l.device.Flush(); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	l.report(int(l.total - l.done)) // what rounding buffers up added
+	return nil
 }
 
 func (l *loader) vector(v *vector) (err error) {
@@ -100,7 +109,7 @@ func (l *loader) part(m *matrix, p *part) (err error) {
 		return err
 	}
 	// Pieces of an even number of rows keep every write a multiple of 4 bytes: rows of planes are.
-	rows := max(2, pieceBytes/(quants+scales)&^1)
+	rows := min(p.rows, max(2, pieceBytes/(quants+scales)&^1))
 	piece := make([]byte, rows*(quants+scales))
 	for first := 0; first < p.rows; first += rows {
 		n := min(rows, p.rows-first)
@@ -124,7 +133,11 @@ func (l *loader) part(m *matrix, p *part) (err error) {
 func (m *matrix) repack(src Source, first, n int, quants, scales []byte) error {
 	for i := 0; i < n; {
 		t, row, run := m.locate(first+i, n-i)
-		raw := src.Data(t)[row*m.layout.SrcBytesPerRow:][:run*m.layout.SrcBytesPerRow]
+		raw, want := src.Data(t), int(t.Rows())*m.layout.SrcBytesPerRow
+		if len(raw) != want {
+			return fmt.Errorf("model: tensor %q: its source gave %d bytes, not %d", t.Name, len(raw), want)
+		}
+		raw = raw[row*m.layout.SrcBytesPerRow:][:run*m.layout.SrcBytesPerRow]
 		q, s := m.layout.QuantBytesPerRow, m.layout.ScaleBytesPerRow
 		if err := m.layout.Repack(raw, run, quants[i*q:(i+run)*q], scales[i*s:(i+run)*s]); err != nil {
 			return fmt.Errorf("model: tensor %q: %w", t.Name, err)
