@@ -44,6 +44,10 @@ func readConfig(src Source, arch string) (Config, error) {
 	}
 	c.KVHeads = r.uint("attention.head_count_kv", c.Heads, 1, 1<<12)
 	c.HeadDim = r.uint("attention.key_length", c.Embed/c.Heads, 1, 1<<10)
+	if c.HeadDim < 1 {
+		r.fail("an embedding of %d elements does not give %d heads one each", c.Embed, c.Heads)
+		return c, r.err
+	}
 	if v := r.uint("attention.value_length", c.HeadDim, 1, 1<<10); v != c.HeadDim {
 		r.fail("values of %d and keys of %d elements a head are not supported, only equal ones", v, c.HeadDim)
 	}
@@ -56,7 +60,9 @@ func readConfig(src Source, arch string) (Config, error) {
 		Factor:  1,
 	}
 	switch kind, _ := src.String(arch + ".rope.scaling.type"); kind {
-	case "", "none":
+	case "none":
+	case "": // older files: a factor alone is linear scaling, scale_linear its first name
+		c.Rope.Factor = r.float("rope.scaling.factor", r.float("rope.scale_linear", 1))
 	case "linear":
 		c.Rope.Factor = r.float("rope.scaling.factor", 0)
 	default:

@@ -102,6 +102,12 @@ func (p *Plan) fill(limits gpu.Limits) error {
 		return fmt.Errorf("model: %w", err)
 	}
 	p.kv, p.Blocks = kv, kv.Blocks
+	if err := (shaders.AttentionShape{KV: kv, Heads: c.Heads}).Check(); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	if err := (shaders.RopeShape{KV: kv, Heads: c.Heads, Rotated: c.Rope.Rotated}).Check(); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
 	widest := 4 * shaders.PadCols(max(c.Embed, c.FeedForward, (c.Heads+2*c.KVHeads)*c.HeadDim))
 	if most := int(limits.StorageBindingSize) / widest; p.BatchTokens > most {
 		return fmt.Errorf("model: %d batch tokens are above the %d that the adapter's binding limit of %d bytes allows",

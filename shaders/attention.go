@@ -55,15 +55,23 @@ type Attention struct {
 	headsPerGroup, manySize int
 }
 
-// NewAttention checks the shape. Kernels are compiled when first needed.
-func NewAttention(d *gpu.Device, tuning Tuning, s AttentionShape) (*Attention, error) {
+// Check refuses a shape that the kernels cannot take.
+func (s AttentionShape) Check() error {
 	switch {
 	case s.Heads < 1 || s.KV.KVHeads < 1 || s.Heads%s.KV.KVHeads != 0:
-		return nil, fmt.Errorf("shaders: attention: %d heads do not share %d kv heads evenly", s.Heads, s.KV.KVHeads)
+		return fmt.Errorf("shaders: attention: %d heads do not share %d kv heads evenly", s.Heads, s.KV.KVHeads)
 	case s.KV.HeadDim < 16 || s.KV.HeadDim > 256 || s.KV.HeadDim%16 != 0:
-		return nil, fmt.Errorf("shaders: attention: head dimension %d is not supported (multiples of 16 up to 256)", s.KV.HeadDim)
+		return fmt.Errorf("shaders: attention: head dimension %d is not supported (multiples of 16 up to 256)", s.KV.HeadDim)
 	case s.QStride%4 != 0 || s.YStride%4 != 0:
-		return nil, fmt.Errorf("shaders: attention: strides %d and %d must be multiples of 4", s.QStride, s.YStride)
+		return fmt.Errorf("shaders: attention: strides %d and %d must be multiples of 4", s.QStride, s.YStride)
+	}
+	return nil
+}
+
+// NewAttention checks the shape. Kernels are compiled when first needed.
+func NewAttention(d *gpu.Device, tuning Tuning, s AttentionShape) (*Attention, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
 	}
 	a := &Attention{device: d, tuning: tuning, Shape: s, manySize: manyRows, headsPerGroup: 1}
 	group := s.Heads / s.KV.KVHeads
@@ -105,7 +113,7 @@ type AttentionArgs struct {
 	KV            KV
 }
 
-// Run records attention for the step's tiles: few of one row, whose longest context is split into splits parts, and many.
+// Run records attention for the step's tiles: few of one row, whose contexts are split into at most splits parts, and many.
 func (a *Attention) Run(p *gpu.Pass, few, splits, many int, args AttentionArgs) {
 	if err := a.Warm(few > 0, splits > 1, many > 0); err != nil {
 		p.Fail(err)

@@ -35,10 +35,18 @@ type Rope struct {
 	kernel *gpu.Kernel
 }
 
+// Check refuses a shape that the kernel cannot take.
+func (s RopeShape) Check() error {
+	if s.Rotated%4 != 0 || s.Rotated > s.KV.HeadDim || s.KV.HeadDim%4 != 0 || s.Stride%4 != 0 {
+		return fmt.Errorf("shaders: rope: %d rotated of head dimension %d, stride %d: multiples of 4 are supported", s.Rotated, s.KV.HeadDim, s.Stride)
+	}
+	return nil
+}
+
 // NewRope compiles the kernel.
 func NewRope(d *gpu.Device, s RopeShape) (*Rope, error) {
-	if s.Rotated%4 != 0 || s.Rotated > s.KV.HeadDim || s.KV.HeadDim%4 != 0 || s.Stride%4 != 0 {
-		return nil, fmt.Errorf("shaders: rope: %d rotated of head dimension %d, stride %d: multiples of 4 are supported", s.Rotated, s.KV.HeadDim, s.Stride)
+	if err := s.Check(); err != nil {
+		return nil, err
 	}
 	spec := ropeSpec{&bindings{}, s.KV.spec(), s.HalfSplit, s.Heads, s.Rotated, s.Stride / 4}
 	k, err := compile(d, "rope.wgsl", "rope", &spec)
