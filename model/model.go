@@ -36,7 +36,12 @@ func New(d *gpu.Device, src Source, o Options) (*Model, error) {
 
 // NewTuned is New with kernels shaped as told instead of by the adapter's kind.
 func NewTuned(d *gpu.Device, tuning shaders.Tuning, src Source, o Options) (*Model, error) {
-	plan, err := PlanFor(src, o, d.Limits())
+	return newWithin(d, d.Limits(), tuning, src, o)
+}
+
+// newWithin is NewTuned where buffers and bindings are kept within limits; tests give smaller ones than the device's.
+func newWithin(d *gpu.Device, limits gpu.Limits, tuning shaders.Tuning, src Source, o Options) (*Model, error) {
+	plan, err := PlanFor(src, o, limits)
 	if err != nil {
 		return nil, err
 	}
