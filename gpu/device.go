@@ -143,20 +143,21 @@ func (d *Device) takeFault() error {
 	return d.broken
 }
 
-// backoff spins briefly, since a decode step on a fast GPU ends in tens of microseconds, then sleeps longer and longer.
+// backoff spins briefly, since a decode step of a small model on a fast GPU ends in a few hundred microseconds, then
+// sleeps longer and longer.
 type backoff struct {
 	start time.Time
 	sleep time.Duration
 }
 
 func (b *backoff) pause() {
-	const spin, first, longest = 200 * time.Microsecond, 20 * time.Microsecond, 500 * time.Microsecond
+	const spin, first, longest = 300 * time.Microsecond, 20 * time.Microsecond, 500 * time.Microsecond
 	if b.start.IsZero() {
 		b.start = time.Now()
 	}
 	if time.Since(b.start) < spin {
 		return
 	}
-	b.sleep = min(max(first, b.sleep*5/4), longest)
-	time.Sleep(b.sleep)
+	b.sleep = min(max(first, b.sleep*17/16), longest)
+	sleep(b.sleep)
 }

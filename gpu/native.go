@@ -5,6 +5,16 @@ package gpu
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef _WIN32
+#include <windows.h>
+static void umbra_sleep(unsigned us) { Sleep((us + 999) / 1000); }
+#else
+#include <time.h>
+static void umbra_sleep(unsigned us) {
+	struct timespec t = {us / 1000000, us % 1000000 * 1000};
+	nanosleep(&t, 0);
+}
+#endif
 
 // The few functions of wgpu-native (webgpu.h, wgpu.h of its version 0.17) that the binding wraps unsafely or not at all.
 // They are linked through the binding's own static library; weak, so that cgo's probe link of this package alone passes.
@@ -47,6 +57,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"github.com/rajveermalviya/go-webgpu/wgpu"
@@ -118,3 +129,6 @@ func (m mapping) answered() (bool, error) {
 		return true, fmt.Errorf("map: %s", s)
 	}
 }
+
+// sleep is time.Sleep for fractions of a millisecond, which the Go runtime's own timers round up to one.
+func sleep(d time.Duration) { C.umbra_sleep(C.uint(d.Microseconds())) }

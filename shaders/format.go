@@ -11,7 +11,7 @@ type Format struct {
 	Name       string // as GGUF names the type, in lower case
 	QuantVecs  int    // 16-byte vectors of quants per block of 32
 	ScaleHalfs int    // f16 scales per block, padded to whole words per row
-	HasMin     bool   // the second scale is a minimum added to every value
+	HasMin     bool   // decoders give a minimum to add to every value of a block
 }
 
 // formats lists every format the kernels read. A new one is a row here and a file in dequant.
@@ -20,7 +20,7 @@ var formats = []Format{
 	{Name: "f16", QuantVecs: 4},
 	{Name: "bf16", QuantVecs: 4},
 	{Name: "q8_0", QuantVecs: 2, ScaleHalfs: 1},
-	{Name: "q4_0", QuantVecs: 1, ScaleHalfs: 1},
+	{Name: "q4_0", QuantVecs: 1, ScaleHalfs: 1, HasMin: true},
 	{Name: "q4_1", QuantVecs: 1, ScaleHalfs: 2, HasMin: true},
 }
 

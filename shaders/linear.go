@@ -39,6 +39,8 @@ type linearSpec struct {
 	HasScales bool
 	HasMin    bool
 	RowCount  string
+	Stages    int // vectors of x a lane brings for each token of a tile
+	Buffers   int // 2: one is filled while the other is read
 
 	Weights   int     `wgsl:"N"`
 	OutN      int     `wgsl:"OUT_N"`   // output columns
@@ -61,6 +63,10 @@ type linearSpec struct {
 	Pitch     int     `wgsl:"PITCH"`
 	Partials  int     `wgsl:"PARTIALS"`
 	Tiles     int     `wgsl:"TILES"`
+	Squares   int     `wgsl:"SQUARES"`
+	XPitch    int     `wgsl:"XS_PITCH"`
+	XBuffer   int     `wgsl:"X_BUFFER"`
+	XTile     int     `wgsl:"X_TILE"`
 }
 
 func (s LinearShape) spec() linearSpec {
@@ -165,7 +171,7 @@ func (l *Linear) kernel(rows int) (*gpu.Kernel, [3]uint32, error) {
 		g := l.device.Grid1(ceilDiv(s.Weights, s.Rows))
 		v, grid = linearVariant{"matvec_narrow", s.Tokens}, [3]uint32{g[0], uint32(ceilDiv(rows, s.Tokens)), g[1]}
 	case rows <= matvecRows:
-		s.matvec(rows)
+		s.matvec(rows, l.tuning.matvec)
 		v, grid = linearVariant{"matvec", s.Tokens}, l.device.Grid1(ceilDiv(s.Weights, s.PerGroup))
 	default:
 		v, grid = linearVariant{"gemm", gemmTile}, [3]uint32{uint32(ceilDiv(s.Weights, gemmTile)), uint32(ceilDiv(rows, gemmTile)), 1}
@@ -204,20 +210,31 @@ func tokensFor(rows, most int) int {
 	return t
 }
 
+// matvecTile is a shape of Matvec: lanes along a row, groups of lanes, weight rows of a lane, buffers of x.
+type matvecTile struct{ lanes, groups, rows, buffers int }
+
+// matvecTiles are by number of tokens: workgroup memory (16 KiB) holds a tile of x for all of them. Measured on an H200.
+var matvecTiles = map[int]matvecTile{1: {32, 4, 4, 2}, 2: {32, 4, 4, 1}, 4: {16, 8, 4, 1}, 8: {8, 8, 2, 1}}
+
 // matvec sets what matvec.wgsl needs for that many token rows.
-func (s *linearSpec) matvec(rows int) {
-	const lanes, groups = 32, 2
+func (s *linearSpec) matvec(rows int, override map[int]matvecTile) {
 	s.Tokens = tokensFor(rows, matvecRows)
-	s.Rows = 4
-	if s.Tokens == 8 {
-		s.Rows = 2
+	tile := matvecTiles[s.Tokens]
+	if o, ok := override[s.Tokens]; ok {
+		tile = o
 	}
-	s.Threads, s.Lanes = lanes*groups, lanes
-	s.PerGroup = groups * s.Rows
+	s.Lanes, s.Rows, s.Buffers = tile.lanes, tile.rows, tile.buffers
+	s.Threads = tile.lanes * tile.groups
+	s.Stages = tile.lanes * 8 / s.Threads
+	s.PerGroup = tile.groups * s.Rows
 	s.OutRows = s.PerGroup / s.OutDiv
 	s.Results = s.OutRows * s.Tokens
-	s.Pitch = lanes + 1 // no two lanes of a sum share a bank
-	s.Partials = (s.PerGroup*s.Tokens + s.Tokens) * s.Pitch
+	s.Pitch = tile.lanes + 1 // no two lanes of a sum share a bank
+	s.Partials = s.PerGroup * s.Tokens * s.Pitch
+	s.Squares = s.Tokens * s.Threads
+	s.XPitch = tile.lanes + 1
+	s.XBuffer = s.Tokens * 8 * s.XPitch
+	s.XTile = s.Buffers * s.XBuffer
 }
 
 // narrow sets what matvec_narrow.wgsl needs.

@@ -1,12 +1,18 @@
 // Matvec multiplies a few token rows by a weight matrix, streaming the weights once:
 //   y[t, n] = sum_k w[n, k] x[t, k], optionally with RMSNorm of x before (x / rms(x) * gain) and a gate, bias or residual after.
 // A workgroup takes GROUPS * ROWS weight rows; LANES lanes stride over a row's blocks of 32 columns, each for ROWS
-// rows and all TOKENS tokens. The norm costs no pass of its own: 1/rms is a factor of the sum, taken at the end.
+// rows and all TOKENS tokens. The lanes bring x (times gain) to workgroup memory a tile of LANES blocks at a time, laid out
+// so that neighbouring lanes then read neighbouring vectors; the next blocks of weights are on their way meanwhile.
+// The norm costs no pass of its own: 1/rms is a factor of the sum, taken at the end.
 // Grid: ceil(N / (GROUPS * ROWS)) workgroups. Bindings: step, x, quants, [scales], y, [gain], [bias].
 {% template "linear_bindings" . %}
 struct Unit { lo: vec4<f32>, hi: vec4<f32> }
 {% .Dequant %}
-var<workgroup> parts: array<f32, PARTIALS>;
+var<workgroup> xs: array<vec4<f32>, X_TILE>;      // [buffer][token][8][XS_PITCH]
+var<workgroup> parts: array<f32, PARTIALS>;      // [token][row][PITCH]
+{%- if .Norm %}
+var<workgroup> squares: array<f32, SQUARES>;     // [token][THREADS]
+{%- end %}
 
 @compute @workgroup_size({% .Threads %})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -18,6 +24,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	let base = first + group * ROWS;
 {%- range $r := seq .Rows %}
 	let row{% $r %} = min(base + {% $r %}u, N - 1u);
+	var w{% $r %} = load_block(row{% $r %}, min(lane, BLOCKS - 1u));
 {%- end %}
 {%- range $t := seq .Tokens %}
 	let x{% $t %} = min({% $t %}u, rows - 1u) * X_VECS;
@@ -28,55 +35,77 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	var square{% $t %} = 0.0;
 {%- end %}
 {%- end %}
-	for (var b = lane; b < BLOCKS; b += LANES) {
+	var buffer = 0u;
+	for (var tile = 0u; tile < BLOCKS; tile += LANES) {
+{%- range $i := seq .Stages %}
+		{
+			let v = local + {% $i %}u * THREADS;
+			let k = tile * 8u + v;
+			let inside = k < X_VECS;
+			let at = buffer + (v % 8u) * XS_PITCH + v / 8u;
+{%- if $.Norm %}
+			let g = gain[min(k, X_VECS - 1u)];
+{%- end %}
+{%- range $t := seq $.Tokens %}
+			{
+				let a = select(vec4<f32>(0.0), x[x{% $t %} + min(k, X_VECS - 1u)], inside);
+{%- if $.Norm %}
+				square{% $t %} += dot(a, a);
+{%- end %}
+				xs[at + {% $t %}u * 8u * XS_PITCH] = a{% if $.Norm %} * g{% end %};
+			}
+{%- end %}
+		}
+{%- end %}
+		workgroupBarrier();
+		let next = min(tile + LANES + lane, BLOCKS - 1u);
 {%- range $r := seq .Rows %}
-		let w{% $r %} = load_block(row{% $r %}, b);
+		let c{% $r %} = w{% $r %};
+		w{% $r %} = load_block(row{% $r %}, next);
 {%- range $t := seq $.Tokens %}
 		var s{% $r %}_{% $t %} = 0.0;
 {%- end %}
 {%- end %}
 {%- if .HasMin %}{% range $t := seq .Tokens %}
-		var sum{% $t %} = 0.0;
+		var sum{% $t %} = vec4<f32>(0.0);
 {%- end %}{% end %}
 {%- range $u := seq 4 %}
 		{
-{%- if $.Norm %}
-			let g0 = gain[b * 8u + {% mul $u 2 %}u];
-			let g1 = gain[b * 8u + {% add (mul $u 2) 1 %}u];
-{%- end %}
 {%- range $r := seq $.Rows %}
-			let v{% $r %} = unit{% $u %}(w{% $r %});
+			let v{% $r %} = unit{% $u %}(c{% $r %});
 {%- end %}
 {%- range $t := seq $.Tokens %}
 			{
-				{% if $.Norm %}var{% else %}let{% end %} a = x[x{% $t %} + b * 8u + {% mul $u 2 %}u];
-				{% if $.Norm %}var{% else %}let{% end %} c = x[x{% $t %} + b * 8u + {% add (mul $u 2) 1 %}u];
-{%- if $.Norm %}
-				square{% $t %} += dot(a, a) + dot(c, c);
-				a *= g0;
-				c *= g1;
-{%- end %}
+				let a = xs[buffer + {% add (mul $t 8) (mul $u 2) %}u * XS_PITCH + lane];
+				let b = xs[buffer + {% add (add (mul $t 8) (mul $u 2)) 1 %}u * XS_PITCH + lane];
 {%- if $.HasMin %}
-				sum{% $t %} += dot(a + c, vec4<f32>(1.0));
+				sum{% $t %} += a + b;
 {%- end %}
 {%- range $r := seq $.Rows %}
-				s{% $r %}_{% $t %} += dot(v{% $r %}.lo, a) + dot(v{% $r %}.hi, c);
+				s{% $r %}_{% $t %} += dot(v{% $r %}.lo, a) + dot(v{% $r %}.hi, b);
 {%- end %}
 			}
 {%- end %}
 		}
 {%- end %}
-{%- range $r := seq .Rows %}{% range $t := seq $.Tokens %}
-		acc{% $r %}_{% $t %} += w{% $r %}.d * s{% $r %}_{% $t %}{% if $.HasMin %} + w{% $r %}.m * sum{% $t %}{% end %};
+{%- range $t := seq $.Tokens %}
+{%- if $.HasMin %}
+		let sum{% $t %}_1 = dot(sum{% $t %}, vec4<f32>(1.0));
+{%- end %}
+{%- range $r := seq $.Rows %}
+		acc{% $r %}_{% $t %} += c{% $r %}.d * s{% $r %}_{% $t %}{% if $.HasMin %} + c{% $r %}.m * sum{% $t %}_1{% end %};
 {%- end %}{% end %}
+{%- if eq .Buffers 2 %}
+		buffer = X_BUFFER - buffer;
+{%- else %}
+		workgroupBarrier();
+{%- end %}
 	}
-
-	// parts[value][lane]: the values of all groups' rows and tokens, then the tokens' squares.
 {%- range $t := seq .Tokens %}{% range $r := seq $.Rows %}
 	parts[({% $t %}u * ROWS_PER_GROUP + group * ROWS + {% $r %}u) * PITCH + lane] = acc{% $r %}_{% $t %};
 {%- end %}
 {%- if $.Norm %}
-	if (group == 0u) { parts[(ROWS_PER_GROUP * TOKENS + {% $t %}u) * PITCH + lane] = square{% $t %}; }
+	squares[{% $t %}u * THREADS + local] = square{% $t %};
 {%- end %}
 {%- end %}
 	workgroupBarrier();
@@ -87,7 +116,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 			var rms = 1.0;
 {%- if .Norm %}
 			var square = 0.0;
-			for (var l = 0u; l < LANES; l++) { square += parts[(ROWS_PER_GROUP * TOKENS + t) * PITCH + l]; }
+			for (var l = 0u; l < THREADS; l++) { square += squares[t * THREADS + l]; }
 			rms = inverseSqrt(square / NORM_COLS + EPS);
 {%- end %}
 {%- if .Gate %}

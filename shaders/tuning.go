@@ -7,6 +7,8 @@ type Tuning struct {
 	// Narrow picks kernels of one SIMD vector per workgroup, for adapters that are a CPU: barriers and workgroups are
 	// dear there, and 8 lanes run as one vector.
 	Narrow bool
+
+	matvec map[int]matvecTile // instead of matvecTiles, by tokens
 }
 
 // TuningFor picks by the adapter's kind.

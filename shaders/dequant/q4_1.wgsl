@@ -6,10 +6,12 @@ fn load_block(row: u32, b: u32) -> Block {
 	return Block(wq[row * QUANT_VECS + b], s.x, s.y);
 }
 
+// nibbles converts bytes, which GPUs do without shifting.
 fn nibbles(w: u32) -> Unit {
-	let lo = vec4<u32>(w, w >> 4u, w >> 8u, w >> 12u) & vec4<u32>(15u);
-	let hi = vec4<u32>(w >> 16u, w >> 20u, w >> 24u, w >> 28u) & vec4<u32>(15u);
-	return Unit(vec4<f32>(lo), vec4<f32>(hi));
+	let e = w & 0x0f0f0f0fu; // columns 0, 2, 4, 6
+	let o = (w >> 4u) & 0x0f0f0f0fu;
+	return Unit(vec4<f32>(f32(e & 255u), f32(o & 255u), f32((e >> 8u) & 255u), f32((o >> 8u) & 255u)),
+		vec4<f32>(f32((e >> 16u) & 255u), f32((o >> 16u) & 255u), f32(e >> 24u), f32(o >> 24u)));
 }
 
 fn unit0(b: Block) -> Unit { return nibbles(b.q.x); }
