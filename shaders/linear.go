@@ -213,13 +213,22 @@ func tokensFor(rows, most int) int {
 // matvecTile is a shape of Matvec: lanes along a row, groups of lanes, weight rows of a lane, buffers of x.
 type matvecTile struct{ lanes, groups, rows, buffers int }
 
-// matvecTiles are by number of tokens: workgroup memory (16 KiB) holds a tile of x for all of them. Measured on an H200.
+// matvecTiles are by number of tokens: workgroup memory (16 KiB) holds a tile of x for all of them. Chosen on an H200
+// (BenchmarkMatvecTiles).
 var matvecTiles = map[int]matvecTile{1: {32, 4, 4, 2}, 2: {32, 4, 4, 1}, 4: {16, 8, 4, 1}, 8: {8, 8, 2, 1}}
+
+const tallRows = 16384
+
+// tallTile is for one token and at least tallRows weight rows: fewer lanes a row still fill the device, 7 % faster there.
+var tallTile = matvecTile{16, 4, 4, 2}
 
 // matvec sets what matvec.wgsl needs for that many token rows.
 func (s *linearSpec) matvec(rows int, override map[int]matvecTile) {
 	s.Tokens = tokensFor(rows, matvecRows)
 	tile := matvecTiles[s.Tokens]
+	if s.Tokens == 1 && s.Weights >= tallRows {
+		tile = tallTile
+	}
 	if o, ok := override[s.Tokens]; ok {
 		tile = o
 	}
