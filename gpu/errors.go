@@ -11,6 +11,10 @@ var ErrNoAdapter = errors.New("gpu: no usable WebGPU adapter found; see `umbra d
 // ErrReleased is returned when a released device or buffer is used.
 var ErrReleased = errors.New("gpu: used after release")
 
+// ErrLost is returned, by every later call too, when the driver has given up on the device: it was reset, unplugged, or a kernel ran
+// too long for the system's watchdog. What the driver said is on standard error.
+var ErrLost = errors.New("gpu: the device is lost; close it and open it again")
+
 // OutOfMemoryError says that a buffer did not fit on the device.
 type OutOfMemoryError struct {
 	Label string  // the buffer's label

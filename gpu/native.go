@@ -25,6 +25,37 @@ extern bool wgpuDevicePopErrorScope(void *device, umbra_error_callback callback,
 extern void wgpuDeviceSetUncapturedErrorCallback(void *device, umbra_error_callback callback, void *userdata) __attribute__((weak));
 extern void wgpuBufferMapAsync(void *buffer, uint32_t mode, size_t offset, size_t size, umbra_map_callback callback, void *userdata) __attribute__((weak));
 
+extern void wgpuQueueSubmit(void *queue, size_t count, void *const *commands) __attribute__((weak));
+extern bool wgpuDevicePoll(void *device, bool wait, void const *index) __attribute__((weak));
+
+// When a device is lost, wgpu-native panics inside submit and poll, and a panic that leaves Rust for C ends the process.
+// umbra_guarded brings it back instead: Rust raises its panic through this function of the unwinder (Itanium C++ ABI: Exception
+// Handling, 1.3), which is ours in this program and jumps out where a landing has been set, and else reports, as
+// the real one would here, that nobody catches. Frames of the library are abandoned, locks and all: the device is never touched again.
+#ifndef _WIN32
+#include <setjmp.h>
+static _Thread_local jmp_buf *umbra_landing;
+__attribute__((weak, visibility("hidden"))) int _Unwind_RaiseException(void *exception) {
+	if (umbra_landing) longjmp(*umbra_landing, 1);
+	return 5; // _URC_END_OF_STACK
+}
+#define UMBRA_GUARDED(call)           \
+	jmp_buf here;                     \
+	if (setjmp(here)) {               \
+		umbra_landing = 0;            \
+		return false;                 \
+	}                                 \
+	umbra_landing = &here;            \
+	call;                             \
+	umbra_landing = 0;                \
+	return true;
+#else
+#define UMBRA_GUARDED(call) call; return true;
+#endif
+
+static bool umbra_submit(void *queue, void *commands) { UMBRA_GUARDED(wgpuQueueSubmit(queue, 1, &commands)) }
+static bool umbra_poll(void *device, bool *empty) { UMBRA_GUARDED(*empty = wgpuDevicePoll(device, false, 0)) }
+
 // umbra_error keeps the first error it is told of. It lives in C memory, so callbacks never touch Go memory.
 typedef struct { int type; char message[2048]; } umbra_error;
 
@@ -66,12 +97,31 @@ import (
 // WGPUErrorFilter of webgpu.h.
 const filterOutOfMemory = 1
 
-// rawDevice and rawBuffer are the C handles inside the binding's types: structs whose fields are only such handles
+// rawDevice and the other raws are the C handles inside the binding's types: structs whose fields are only such handles
 // (native_test.go checks that they still are).
 func rawDevice(d *wgpu.Device) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(d)) }
 
 func rawBuffer(b *wgpu.Buffer) unsafe.Pointer {
 	return (*struct{ device, buffer unsafe.Pointer })(unsafe.Pointer(b)).buffer
+}
+
+func rawQueue(q *wgpu.Queue) unsafe.Pointer {
+	return (*struct{ device, queue unsafe.Pointer })(unsafe.Pointer(q)).queue
+}
+
+func rawCommands(c *wgpu.CommandBuffer) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(c)) }
+
+// submitGuarded submits; it reports false if the library gave up on the device.
+func submitGuarded(q *wgpu.Queue, c *wgpu.CommandBuffer) bool {
+	return bool(C.umbra_submit(rawQueue(q), rawCommands(c)))
+}
+
+// pollGuarded polls without waiting and returns whether the queue is empty; ok is false if the library gave up on the
+// device.
+func pollGuarded(d *wgpu.Device) (empty, ok bool) {
+	var e C.bool
+	ok = bool(C.umbra_poll(rawDevice(d), &e))
+	return bool(e), ok
 }
 
 // nativeError is an error slot in C memory.

@@ -102,6 +102,7 @@ type wgpuDevice struct {
 	queue      *wgpu.Queue
 	scoped     nativeError
 	uncaptured nativeError
+	lost       bool // the library gave up inside a call: it must not be entered again for this device
 }
 
 func (d *wgpuDevice) createBuffer(label string, size uint64, use bufferUse) (driverBuffer, error) {
@@ -110,6 +111,9 @@ func (d *wgpuDevice) createBuffer(label string, size uint64, use bufferUse) (dri
 		useStaging: wgpu.BufferUsage_MapRead | wgpu.BufferUsage_CopyDst,
 		useQueries: wgpu.BufferUsage_QueryResolve | wgpu.BufferUsage_CopySrc,
 	}[use]
+	if d.lost {
+		return nil, ErrLost
+	}
 	var b *wgpu.Buffer
 	var err error
 	memory := outOfMemoryScope(d.device, d.scoped, func() {
@@ -130,6 +134,9 @@ func (d *wgpuDevice) createBuffer(label string, size uint64, use bufferUse) (dri
 }
 
 func (d *wgpuDevice) createPipeline(label, wgsl string, kinds []bindingKind) (driverPipeline, error) {
+	if d.lost {
+		return nil, ErrLost
+	}
 	module, err := d.device.CreateShaderModule(&wgpu.ShaderModuleDescriptor{
 		Label: label, WGSLDescriptor: &wgpu.ShaderModuleWGSLDescriptor{Code: wgsl},
 	})
@@ -162,24 +169,23 @@ func (d *wgpuDevice) createPipeline(label, wgsl string, kinds []bindingKind) (dr
 		groupLayout.Release()
 		return nil, err
 	}
-	return &wgpuPipeline{p, groupLayout}, nil
+	return &wgpuPipeline{d, p, groupLayout}, nil
 }
 
 func (d *wgpuDevice) createBindGroup(p driverPipeline, bindings []Binding) (driverBindGroup, error) {
+	if d.lost {
+		return nil, ErrLost
+	}
 	entries := make([]wgpu.BindGroupEntry, len(bindings))
 	for i, b := range bindings {
 		entries[i] = wgpu.BindGroupEntry{
 			Binding: uint32(i), Buffer: b.Buffer.handle.(*wgpuBuffer).buffer, Offset: b.Offset, Size: b.Size}
 	}
-	return bindGroup(d.device.CreateBindGroup(&wgpu.BindGroupDescriptor{Layout: p.(*wgpuPipeline).group, Entries: entries}))
-}
-
-// bindGroup keeps a nil *wgpu.BindGroup out of the interface.
-func bindGroup(g *wgpu.BindGroup, err error) (driverBindGroup, error) {
+	g, err := d.device.CreateBindGroup(&wgpu.BindGroupDescriptor{Layout: p.(*wgpuPipeline).group, Entries: entries})
 	if err != nil {
 		return nil, err
 	}
-	return &wgpuBindGroup{g}, nil
+	return &wgpuBindGroup{d, g}, nil
 }
 
 func (d *wgpuDevice) createQueries(count int) (driverQueries, error) {
@@ -188,14 +194,20 @@ func (d *wgpuDevice) createQueries(count int) (driverQueries, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &wgpuQueries{q}, nil
+	return &wgpuQueries{d, q}, nil
 }
 
 func (d *wgpuDevice) write(b driverBuffer, offset uint64, data []byte) error {
+	if d.lost {
+		return ErrLost
+	}
 	return d.queue.WriteBuffer(b.(*wgpuBuffer).buffer, offset, data)
 }
 
 func (d *wgpuDevice) newEncoder(label string) (driverEncoder, error) {
+	if d.lost {
+		return nil, ErrLost
+	}
 	e, err := d.device.CreateCommandEncoder(&wgpu.CommandEncoderDescriptor{Label: label})
 	if err != nil {
 		return nil, err
@@ -203,11 +215,28 @@ func (d *wgpuDevice) newEncoder(label string) (driverEncoder, error) {
 	return &wgpuEncoder{device: d, encoder: e}, nil
 }
 
-func (d *wgpuDevice) poll() bool { return d.device.Poll(false, nil) }
+// poll reports an empty queue once the device is lost: there is nothing left to wait for.
+func (d *wgpuDevice) poll() bool {
+	if !d.lost {
+		empty, ok := pollGuarded(d.device)
+		d.lost = !ok
+		return empty || d.lost
+	}
+	return true
+}
 
-func (d *wgpuDevice) fault() error { return d.uncaptured.take() }
+func (d *wgpuDevice) fault() error {
+	if d.lost {
+		return ErrLost
+	}
+	return d.uncaptured.take()
+}
 
+// release frees the device. A lost one is left to the process's end, as is all that was made on it.
 func (d *wgpuDevice) release() {
+	if d.lost {
+		return
+	}
 	d.queue.Release()
 	d.device.Release()
 	d.scoped.free()
@@ -227,13 +256,32 @@ type wgpuBuffer struct {
 }
 
 func (b *wgpuBuffer) mapRead(size uint64) error {
+	if b.device.lost {
+		return ErrLost
+	}
 	return b.mapping.ask(b.device.device, b.buffer, size, b.device.scoped)
 }
-func (b *wgpuBuffer) mapped() (bool, error)    { return b.mapping.answered() }
+
+func (b *wgpuBuffer) mapped() (bool, error) {
+	if b.device.lost {
+		return true, ErrLost
+	}
+	return b.mapping.answered()
+}
+
 func (b *wgpuBuffer) bytes(size uint64) []byte { return b.buffer.GetMappedRange(0, uint(size)) }
-func (b *wgpuBuffer) unmap() error             { return b.buffer.Unmap() }
+
+func (b *wgpuBuffer) unmap() error {
+	if b.device.lost {
+		return ErrLost
+	}
+	return b.buffer.Unmap()
+}
 
 func (b *wgpuBuffer) release() {
+	if b.device.lost {
+		return
+	}
 	b.buffer.Release()
 	if b.mapping.c != nil {
 		b.mapping.free()
@@ -241,22 +289,40 @@ func (b *wgpuBuffer) release() {
 }
 
 type wgpuPipeline struct {
+	device   *wgpuDevice
 	pipeline *wgpu.ComputePipeline
 	group    *wgpu.BindGroupLayout
 }
 
 func (p *wgpuPipeline) release() {
+	if p.device.lost {
+		return
+	}
 	p.pipeline.Release()
 	p.group.Release()
 }
 
-type wgpuBindGroup struct{ group *wgpu.BindGroup }
+type wgpuBindGroup struct {
+	device *wgpuDevice
+	group  *wgpu.BindGroup
+}
 
-func (g *wgpuBindGroup) release() { g.group.Release() }
+func (g *wgpuBindGroup) release() {
+	if !g.device.lost {
+		g.group.Release()
+	}
+}
 
-type wgpuQueries struct{ set *wgpu.QuerySet }
+type wgpuQueries struct {
+	device *wgpuDevice
+	set    *wgpu.QuerySet
+}
 
-func (q *wgpuQueries) release() { q.set.Release() }
+func (q *wgpuQueries) release() {
+	if !q.device.lost {
+		q.set.Release()
+	}
+}
 
 type wgpuEncoder struct {
 	device  *wgpuDevice
@@ -301,9 +367,16 @@ func (e *wgpuEncoder) submit() error {
 	if err != nil {
 		return fmt.Errorf("finish: %w", err)
 	}
-	e.device.queue.Submit(commands)
+	if !submitGuarded(e.device.queue, commands) {
+		e.device.lost = true
+		return ErrLost
+	}
 	commands.Release()
 	return nil
 }
 
-func (e *wgpuEncoder) discard() { e.encoder.Release() }
+func (e *wgpuEncoder) discard() {
+	if !e.device.lost {
+		e.encoder.Release()
+	}
+}

@@ -37,6 +37,7 @@ func attentionCases() []Case {
 	add(3, 3, 16, true, 3, span{1, 40}, span{35, 80})
 	add(2, 1, 128, false, 0, span{1, 140}, span{20, 40})
 	add(1, 1, 256, false, 0, span{1, 9}, span{5, 21})
+	add(8, 1, 256, false, 0, span{1, 20})
 	add(6, 2, 80, false, 0, span{1, 50}, span{8, 33})
 	return cases
 }

@@ -215,7 +215,7 @@ type matvecTile struct{ lanes, groups, rows, buffers int }
 
 // matvecTiles are by number of tokens: workgroup memory (16 KiB) holds a tile of x for all of them. Chosen on an H200
 // (BenchmarkMatvecTiles).
-var matvecTiles = map[int]matvecTile{1: {32, 4, 4, 2}, 2: {32, 4, 4, 1}, 4: {16, 8, 4, 1}, 8: {8, 8, 2, 1}}
+var matvecTiles = map[int]matvecTile{1: {32, 4, 4, 2}, 2: {32, 4, 4, 1}, 4: {16, 8, 2, 1}, 8: {8, 8, 2, 1}}
 
 const tallRows = 16384
 

@@ -35,6 +35,7 @@ func linearCases() []Case {
 	f32, f16, q4, q8 := formats[0], formats[1], formats[4], formats[3]
 	add(LinearShape{Format: f32, N: 1, K: 1}, 1)
 	add(LinearShape{Format: f16, N: 5, K: 31, Norm: true}, 5)
+	add(LinearShape{Format: f16, N: 34, K: 2080, Norm: true, Gate: true}, 4)
 	add(LinearShape{Format: q8, N: 129, K: 1536, Residual: true}, 1)
 	add(LinearShape{Format: q8, N: 129, K: 1536, Residual: true}, 8)
 	add(LinearShape{Format: q8, N: 65, K: 512, Norm: true, Bias: true, Stride: 160, Offset: 33}, 65)

@@ -2,6 +2,7 @@ package shaders_test
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -27,10 +28,14 @@ typename typeof union unless unorm unsafe unsized use using varying virtual vola
 var (
 	comment    = regexp.MustCompile(`//[^\n]*`)
 	identifier = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)
+	constant   = regexp.MustCompile(`const (\w+): u32 = (\d+)u;`)
+	workgroup  = regexp.MustCompile(`var<workgroup> \w+: array<([\w<>]+), (\w+)>;`)
+	invocation = regexp.MustCompile(`@workgroup_size\((\d+)\)`)
 	beyondCore = regexp.MustCompile(`\b(enable|override|requires|f16|subgroup\w*|dot4I8Packed|dot4U8Packed)\b`)
 )
 
-// TestPortableWGSL checks every specialised shader for words outside core WGSL. It runs after TestCases has compiled them.
+// TestPortableWGSL checks every specialised shader for words outside core WGSL, and that it keeps within the memory and
+// invocations that every adapter gives a workgroup, which drivers with more do not check. It runs after TestCases has compiled them.
 func TestPortableWGSL(t *testing.T) {
 	d := gputest.Device(t)
 	for _, c := range shaders.Cases() { // compiled before, if TestCases ran
@@ -47,6 +52,33 @@ func TestPortableWGSL(t *testing.T) {
 		for _, w := range identifier.FindAllString(text, -1) {
 			assert.False(t, words[w], "%s: %q is reserved", k.Name, w)
 		}
+		memory, lanes := footprint(t, text)
+		assert.LessOrEqual(t, memory, 16<<10, "%s: workgroup memory", k.Name)
+		assert.LessOrEqual(t, lanes, 256, "%s: invocations", k.Name)
 		assert.Empty(t, beyondCore.FindAllString(text, -1), k.Name)
 	}
+}
+
+// footprint is the workgroup memory in bytes and the invocations that a specialised shader asks for.
+func footprint(t *testing.T, text string) (memory, lanes int) {
+	constants := map[string]int{}
+	for _, m := range constant.FindAllStringSubmatch(text, -1) {
+		constants[m[1]], _ = strconv.Atoi(m[2])
+	}
+	require.Equal(t, strings.Count(text, "var<workgroup>"), len(workgroup.FindAllString(text, -1)))
+	for _, m := range workgroup.FindAllStringSubmatch(text, -1) {
+		n, ok := constants[m[2]]
+		if !ok {
+			var err error
+			n, err = strconv.Atoi(m[2])
+			require.NoError(t, err)
+		}
+		size, ok := map[string]int{"f32": 4, "u32": 4, "vec4<f32>": 16}[m[1]]
+		require.True(t, ok, m[1])
+		memory += n * size
+	}
+	require.Len(t, invocation.FindAllString(text, -1), 1)
+	lanes, err := strconv.Atoi(invocation.FindStringSubmatch(text)[1])
+	require.NoError(t, err)
+	return memory, lanes
 }
