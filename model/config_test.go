@@ -1,0 +1,76 @@
+package model_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"umbra/gpu"
+	"umbra/model"
+)
+
+var roomy = gpu.Limits{BufferSize: 1 << 30, StorageBindingSize: 1 << 30}
+
+// Missing optional keys take GGUF's defaults. Scaling follows llama.cpp: a factor alone is linear, "none" overrules it.
+func TestConfigDefaults(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change map[string]any
+		want   model.RopeConfig
+	}{
+		{"as it is", nil, model.RopeConfig{Rotated: 16, Base: 10000, Factor: 2}},
+		{"factor without a type", map[string]any{"rope.scaling.type": nil}, model.RopeConfig{Rotated: 16, Base: 10000, Factor: 2}},
+		{"factor by its first name", map[string]any{"rope.scaling.type": nil, "rope.scaling.factor": nil, "rope.scale_linear": float32(4)},
+			model.RopeConfig{Rotated: 16, Base: 10000, Factor: 4}},
+		{"neither", map[string]any{"rope.scaling.type": nil, "rope.scaling.factor": nil}, model.RopeConfig{Rotated: 16, Base: 10000, Factor: 1}},
+		{"none", map[string]any{"rope.scaling.type": "none"}, model.RopeConfig{Rotated: 16, Base: 10000, Factor: 1}},
+		{"another base", map[string]any{"rope.freq_base": float32(5e5)}, model.RopeConfig{Rotated: 16, Base: 5e5, Factor: 2}},
+		{"a part of a head", map[string]any{"rope.dimension_count": uint32(8)}, model.RopeConfig{Rotated: 8, Base: 10000, Factor: 2}},
+		{"all of a head", map[string]any{"rope.dimension_count": nil, "attention.key_length": nil, "attention.value_length": nil},
+			model.RopeConfig{Rotated: 16, Base: 10000, Factor: 2}},
+	} {
+		x := contentsOf(t, open(t, "oracle/arch/llama-linear-rope.gguf"))
+		for key, v := range c.change {
+			x.set("llama."+key, v)
+		}
+		p, err := model.PlanFor(x.file(), model.Options{}, roomy)
+		require.NoError(t, err, c.name)
+		assert.Equal(t, c.want, p.Config.Rope, c.name)
+		assert.Equal(t, 16, p.Config.HeadDim, c.name)
+	}
+	x := contentsOf(t, open(t, "oracle/arch/llama-mha-tied.gguf"))
+	x.set("llama.attention.head_count_kv", nil)
+	p, err := model.PlanFor(x.file(), model.Options{}, roomy)
+	require.NoError(t, err)
+	assert.Equal(t, 4, p.Config.KVHeads)
+}
+
+func TestPlanDefaults(t *testing.T) {
+	f := open(t, "gopher-28m-q8_0.gguf")
+	p, err := model.PlanFor(f, model.Options{}, roomy)
+	require.NoError(t, err)
+	assert.Equal(t, []int{1024, 16, 512, 16, 1024}, []int{p.Context, p.Sequences, p.BatchTokens, p.Outputs, p.Blocks})
+	assert.EqualValues(t, 1024*16*2*8*4*64*4, p.KV)
+	// A context of one sequence is always held; many are up to a budget.
+	p, err = model.PlanFor(f, model.Options{Context: 100, Sequences: 3, BatchTokens: 50, Outputs: 70, KVType: model.F16}, roomy)
+	require.NoError(t, err)
+	assert.Equal(t, []int{100, 3, 50, 50, 21}, []int{p.Context, p.Sequences, p.BatchTokens, p.Outputs, p.Blocks})
+	assert.EqualValues(t, 21*16*2*8*4*64*2, p.KV)
+	p, err = model.PlanFor(f, model.Options{Sequences: 64}, roomy)
+	require.NoError(t, err)
+	assert.Equal(t, (1<<30)/(16*2*8*4*64*4), p.Blocks)
+}
+
+// partial rotation is neither in the tiny models nor in gopher.
+func TestPartialRotation(t *testing.T) {
+	for _, base := range []string{"llama-mha-tied", "qwen2"} {
+		x := contentsOf(t, open(t, "oracle/arch/"+base+".gguf"))
+		arch, _ := x.file().String("general.architecture")
+		x.set(arch+".rope.dimension_count", uint32(8))
+		f := x.file()
+		ids := []int32{9, 8, 7, 200, 6, 5, 4, 100, 3, 2, 1, 0}
+		want := newReference(t, f).logits(ids, everywhere)
+		matches(t, logits(t, load(t, f, model.Options{Sequences: 1, BatchTokens: 12, Outputs: 12}), ids, 12), want, 5e-5)
+	}
+}
