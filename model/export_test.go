@@ -15,3 +15,6 @@ func Parts(m *Model) (n []int) {
 
 // Chunks is how many buffers a layer's KV is in.
 func Chunks(m *Model) int { return len(m.kv[0]) }
+
+// FewTiles is how many one-row tiles of attention a step may have.
+func FewTiles(m *Model) int { return m.plan.scratch.fewTiles }

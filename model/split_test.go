@@ -77,3 +77,39 @@ func TestSplitWeights(t *testing.T) {
 		})
 	}
 }
+
+// TestFewTilesOverflow decodes more sequences than a binding holds parts of split contexts for: the others go through
+// the kernel for many rows.
+func TestFewTilesOverflow(t *testing.T) {
+	x := contentsOf(t, open(t, "oracle/arch/qwen2.gguf"))
+	x.set("qwen2.context_length", uint32(20000)) // parts of 20 KiB a row
+	f, d := x.file(), gputest.Device(t)
+	small := d.Limits()
+	small.StorageBindingSize, small.BufferSize = 64<<10, 64<<10
+	for _, narrow := range []bool{true, false} {
+		m, err := model.NewWithin(d, small, shaders.Tuning{Narrow: narrow}, f,
+			model.Options{Sequences: 6, BatchTokens: 128, Outputs: 12, Blocks: 20, Context: 20000})
+		require.NoError(t, err)
+		defer m.Release()
+		require.Equal(t, 3, model.FewTiles(m))
+		r, reference := rand.New(rand.NewPCG(8, 8)), newReference(t, f)
+		prefill, decode := &batch.Batch{}, &batch.Batch{}
+		var want [][]float64
+		for i := range 6 {
+			ids, blocks := randomIDs(r, 22, 256), []int32{int32(3 * i), int32(3*i + 1)}
+			n := 1 + i%2 // rows
+			rows(prefill, ids, 0, 20, blocks, 0, batch.WantToken)
+			rows(decode, ids, 20, 20+n, blocks, n, batch.WantLogits)
+			want = append(want, reference.logits(ids[:20+n], func(p int) bool { return p >= 20 })[20:]...)
+		}
+		_, err = m.Run(prefill)
+		require.NoError(t, err)
+		out, err := m.Run(decode)
+		require.NoError(t, err)
+		var got [][]float32
+		for _, o := range out {
+			got = append(got, o.Logits)
+		}
+		matches(t, got, want, 5e-5)
+	}
+}
