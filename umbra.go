@@ -90,6 +90,11 @@ func open(f *gguf.File, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	p := e.model.Plan()
+	for _, rows := range []int{1, p.BatchTokens} { // decode, and prefill of long prompts
+		if err := e.model.Warm(rows); err != nil {
+			return nil, err
+		}
+	}
 	if n := e.tokens.Size(); n != p.Config.Vocab {
 		return nil, fmt.Errorf("umbra: the tokenizer has %d tokens, the model %d rows of embeddings", n, p.Config.Vocab)
 	}

@@ -2,7 +2,6 @@ package gpu
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 )
@@ -53,11 +52,7 @@ func open(drv driver, o Options) (*Device, error) {
 		if len(all) == 0 {
 			return nil, ErrNoAdapter
 		}
-		var b strings.Builder
-		for _, v := range verdicts {
-			fmt.Fprintf(&b, "\n  %d: %s: %s", v.Index, v.AdapterInfo, v.Reason)
-		}
-		return nil, fmt.Errorf("%w; of those here:%s", ErrNoAdapter, b.String())
+		return nil, &noMatch{want, verdicts}
 	}
 	info := infos[best]
 	if o.Profile && !info.Timestamps {

@@ -190,7 +190,7 @@ func TestMemoryRunsOut(t *testing.T) {
 		require.NoError(t, d.Flush())
 	}()
 	for {
-		b, err := d.NewBuffer("until it is full", gpu.Scratch, min(d.Limits().BufferSize, 8<<30))
+		b, err := d.NewBuffer("until it is full", gpu.Scratch, min(d.Limits().BufferSize, 2<<30))
 		if err != nil {
 			var oom *gpu.OutOfMemoryError
 			require.ErrorAs(t, err, &oom)

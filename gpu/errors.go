@@ -3,10 +3,31 @@ package gpu
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // ErrNoAdapter is returned by Open when no adapter can be used.
 var ErrNoAdapter = errors.New("gpu: no usable WebGPU adapter found; see `umbra devices`, or install a Vulkan driver (README, \"No GPU\")")
+
+// noMatch is an ErrNoAdapter where there are adapters, but none that was asked for or that will do.
+type noMatch struct {
+	want     string
+	verdicts []Verdict
+}
+
+func (e *noMatch) Error() string {
+	var b strings.Builder
+	b.WriteString("gpu: no adapter here can be used")
+	if e.want != "" {
+		fmt.Fprintf(&b, " that matches %q; name one by its number, its kind or part of its name", e.want)
+	}
+	for _, v := range e.verdicts {
+		fmt.Fprintf(&b, "\n  %d: %s: %s", v.Index, v.AdapterInfo, v.Reason)
+	}
+	return b.String()
+}
+
+func (e *noMatch) Is(target error) bool { return target == ErrNoAdapter }
 
 // ErrReleased is returned when a released device or buffer is used.
 var ErrReleased = errors.New("gpu: used after release")

@@ -46,8 +46,7 @@ const (
 	defaultKVBytes     = 1 << 30 // more only to hold one whole context
 )
 
-// PlanFor works out what a model takes, without a device: limits are those of the adapter, or of any (gpu.Floor) before
-// one is chosen.
+// PlanFor works out what a model takes, without a device: limits are those of the adapter, which split what is larger.
 func PlanFor(src Source, o Options, limits gpu.Limits) (Plan, error) {
 	arch, err := architectureOf(src)
 	if err != nil {

@@ -1,20 +1,13 @@
 package shaders
 
 import (
+	"encoding/binary"
 	"math"
 
 	"github.com/x448/float16"
 
 	"umbra/gpu"
 )
-
-type fillSpec struct {
-	*bindings
-	Words int `wgsl:"WORDS"`
-	Seed  int `wgsl:"SEED"`
-	Keep  int `wgsl:"KEEP"`
-	Set   int `wgsl:"SET"`
-}
 
 // FillRandom fills a matrix's planes with random weights of a spread of about 1/√cols, so that activations keep their size
 // through the layers.
@@ -38,20 +31,32 @@ func FillRandom(d *gpu.Device, f Format, cols int, w Weights, seed uint32) error
 	case "q4_1":
 		scale = half(spread/4.6) | half(-7.5*spread/4.6)<<16
 	}
-	if err := fill(d, w.Quants, int(seed), keep, set); err != nil || w.Scales == nil {
-		return err
-	}
-	return fill(d, w.Scales, int(seed), 0, scale)
-}
-
-func fill(d *gpu.Device, b *gpu.Buffer, seed, keep, set int) error {
-	words := int(b.Size() / 4)
-	k, err := compile(d, "fill.wgsl", "fill", &fillSpec{&bindings{}, words, seed, keep, set})
+	k, err := compile(d, "fill.wgsl", "fill", &struct{ *bindings }{&bindings{}})
 	if err != nil {
 		return err
 	}
+	if err := fill(k, d, w.Quants, seed, keep, set); err != nil || w.Scales == nil {
+		return err
+	}
+	return fill(k, d, w.Scales, seed, 0, scale)
+}
+
+func fill(k *gpu.Kernel, d *gpu.Device, b *gpu.Buffer, seed uint32, keep, set int) error {
+	words := int(b.Size() / 4)
+	u, err := d.NewBuffer("fill", gpu.Scratch, 16)
+	if err != nil {
+		return err
+	}
+	defer u.Release()
+	var raw []byte
+	for _, w := range []uint32{uint32(words), seed, uint32(keep), uint32(set)} {
+		raw = binary.LittleEndian.AppendUint32(raw, w)
+	}
+	if err := d.Write(u, 0, raw); err != nil {
+		return err
+	}
 	p := d.Begin("fill")
-	p.Dispatch(k, [3]uint32{uint32(min(ceilDiv(words, 64), 32768)), 1, 1}, b.Whole())
+	p.Dispatch(k, [3]uint32{uint32(min(ceilDiv(words, 64), 32768)), 1, 1}, u.Whole(), b.Whole())
 	fence, err := p.Submit()
 	if err != nil {
 		return err

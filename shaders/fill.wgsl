@@ -1,5 +1,7 @@
-// Fill writes pseudo-random words: (hash(i, SEED) & KEEP) | SET. For weights of benchmarks, made where they are used.
+// Fill writes pseudo-random words: (hash(i, seed) & keep) | set. For weights of benchmarks, made where they are used.
 // Grid: any; lanes stride.
+struct Fill { words: u32, seed: u32, keep: u32, set_bits: u32 }
+{% .Binding %} var<uniform> fill: Fill;
 {% .Binding %} var<storage, read_write> y: array<u32>;
 
 // mix is a 32-bit integer hash: Ellis, "lowbias32".
@@ -12,5 +14,5 @@ fn mix(v: u32) -> u32 {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-	for (var i = wid.x * 64u + local; i < WORDS; i += nwg.x * 64u) { y[i] = (mix(i ^ SEED) & KEEP) | SET; }
+	for (var i = wid.x * 64u + local; i < fill.words; i += nwg.x * 64u) { y[i] = (mix(i ^ fill.seed) & fill.keep) | fill.set_bits; }
 }

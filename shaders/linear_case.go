@@ -42,6 +42,7 @@ func linearCases() []Case {
 	add(LinearShape{Format: q8, N: 65, K: 512, Norm: true, Bias: true, Stride: 160, Offset: 33}, 7)
 	add(LinearShape{Format: q4, N: 130, K: 32, Norm: true, Gate: true}, 129)
 	add(LinearShape{Format: q4, N: 34, K: 96, Residual: true, Bias: true}, 64)
+	add(LinearShape{Format: q4, N: 34, K: 96, Norm: true, Gate: true}, 19)
 	return cases
 }
 

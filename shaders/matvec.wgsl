@@ -4,7 +4,8 @@
 // rows and all TOKENS tokens. The lanes bring x (times gain) to workgroup memory a tile of LANES blocks at a time, laid out
 // so that neighbouring lanes then read neighbouring vectors; the next blocks of weights are on their way meanwhile.
 // The norm costs no pass of its own: 1/rms is a factor of the sum, taken at the end.
-// Grid: ceil(N / (GROUPS * ROWS)) workgroups. Bindings: step, x, quants, [scales], y, [gain], [bias].
+// More tokens than TOKENS stream the weights again, once for every tile of TOKENS.
+// Grid: ceil(N / (GROUPS * ROWS)) workgroups folded into (x, y), tiles of tokens along z. Bindings: step, x, quants, [scales], y, [gain], [bias].
 {% template "linear_bindings" . %}
 struct Unit { lo: vec4<f32>, hi: vec4<f32> }
 {% .Dequant %}
@@ -17,8 +18,9 @@ var<workgroup> squares: array<f32, SQUARES>;     // [token][THREADS]
 @compute @workgroup_size({% .Threads %})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) local: u32) {
 	let first = (wid.x + wid.y * nwg.x) * ROWS_PER_GROUP;
-	if (first >= N) { return; }
-	let rows = {% .RowCount %};
+	let token = wid.z * TOKENS;
+	if (first >= N || token >= {% .RowCount %}) { return; }
+	let rows = min(TOKENS, {% .RowCount %} - token);
 	let lane = local % LANES;
 	let group = local / LANES;
 	let base = first + group * ROWS;
@@ -27,7 +29,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	var w{% $r %} = load_block(row{% $r %}, min(lane, BLOCKS - 1u));
 {%- end %}
 {%- range $t := seq .Tokens %}
-	let x{% $t %} = min({% $t %}u, rows - 1u) * X_VECS;
+	let x{% $t %} = (token + min({% $t %}u, rows - 1u)) * X_VECS;
 {%- range $r := seq $.Rows %}
 	var acc{% $r %}_{% $t %} = 0.0;
 {%- end %}
@@ -126,11 +128,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 				gate += parts[(t * ROWS_PER_GROUP + 2u * r) * PITCH + l];
 				up += parts[(t * ROWS_PER_GROUP + 2u * r + 1u) * PITCH + l];
 			}
-			finish(t, first / 2u + r, activation(gate * rms) * (up * rms));
+			finish(token + t, first / 2u + r, activation(gate * rms) * (up * rms));
 {%- else %}
 			var y0 = 0.0;
 			for (var l = 0u; l < LANES; l++) { y0 += parts[(t * ROWS_PER_GROUP + r) * PITCH + l]; }
-			finish(t, first + r, y0 * rms);
+			finish(token + t, first + r, y0 * rms);
 {%- end %}
 		}
 	}

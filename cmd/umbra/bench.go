@@ -12,15 +12,11 @@ import (
 	"umbra/model/gguf"
 )
 
-// benchCommand measures speed.
+// benchCommand measures the speed of a model, or of each kernel.
 type benchCommand struct {
-	Model modelBenchCommand `cmd:"" default:"withargs" help:"Prefill and decode speed of a model (the default)."`
-	Ops   opsBenchCommand   `cmd:"" help:"Speed of each kernel, and its share of what the adapter can do."`
-}
-
-type modelBenchCommand struct {
 	adapterFlag
-	Model    string `short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
+	What     string `arg:"" optional:"" default:"model" enum:"model,ops" help:"model: prefill and decode speed of a model. ops: speed of each kernel, and its share of what the adapter can do; of the flags only --adapter and --json count."`
+	File     string `name:"model" short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
 	Shape    string `placeholder:"NAME" help:"Instead of a file, a model of a true shape with random weights: llama3.1-8b, llama3.2-1b, qwen2.5-0.5b, smollm2-135m, gopher-28m."`
 	Type     string `default:"q8_0" help:"Weight type of --shape: f32, f16, bf16, q8_0, q4_0, q4_1."`
 	Prompt   []int  `short:"p" default:"512" placeholder:"N" help:"Prompt lengths to prefill (pp)."`
@@ -33,12 +29,17 @@ type modelBenchCommand struct {
 	JSON     bool   `help:"Write JSON."`
 }
 
-func (modelBenchCommand) Help() string {
+func (benchCommand) Help() string {
 	return `Tests are named as usual: pp512 prefills 512 tokens, tg128 decodes 128 one after the other; "x 4" is
 the total of 4 sequences at once. Lengths past the model's context are left out.
 
+With ops, each kernel runs many times in one submission, over weights that no cache holds. Its share is
+of the adapter's own speed, measured first: of copying where memory is the limit, of multiply-adds in
+registers where arithmetic is.
+
 Examples:
   umbra bench
+  umbra bench ops
   umbra bench -m model.gguf -p 512,2048 -n 128 -b 1,4,16
   umbra bench --shape llama3.1-8b --type q4_0 --json`
 }
@@ -54,7 +55,14 @@ type modelReport struct {
 	Kernels []gpu.KernelTime `json:",omitempty"`
 }
 
-func (b modelBenchCommand) Run(c *console) error {
+func (b benchCommand) Run(c *console) error {
+	if b.What == "ops" {
+		return b.ops(c)
+	}
+	return b.model(c)
+}
+
+func (b benchCommand) model(c *console) error {
 	source, name, done, err := b.source()
 	if err != nil {
 		return err
@@ -105,7 +113,7 @@ func (b modelBenchCommand) Run(c *console) error {
 	return writeProfile(c, report.Kernels)
 }
 
-func (b modelBenchCommand) typeName() string {
+func (b benchCommand) typeName() string {
 	if b.Shape == "" {
 		return ""
 	}
@@ -113,15 +121,15 @@ func (b modelBenchCommand) typeName() string {
 }
 
 // source opens the file, or makes up a model of the shape.
-func (b modelBenchCommand) source() (model.Source, string, func(), error) {
+func (b benchCommand) source() (model.Source, string, func(), error) {
 	if b.Shape == "" {
-		f, name, err := openModel(b.Model)
+		f, name, err := openModel(b.File)
 		if err != nil {
 			return nil, "", nil, err
 		}
 		return f, name, func() { f.Close() }, nil
 	}
-	if b.Model != "" {
+	if b.File != "" {
 		return nil, "", nil, usageError("-m and --shape are two models; give one")
 	}
 	shape, err := model.ShapeOf(b.Shape)
@@ -137,7 +145,7 @@ func (b modelBenchCommand) source() (model.Source, string, func(), error) {
 }
 
 // tests lists what fits a context, and the sizes a model needs for them.
-func (b modelBenchCommand) tests(context int) (tests []bench.Test, o model.Options) {
+func (b benchCommand) tests(context int) (tests []bench.Test, o model.Options) {
 	add := func(t bench.Test) {
 		if t.Context() > context || t.Context() < 1 {
 			return
@@ -176,19 +184,9 @@ func writeProfile(c *console, kernels []gpu.KernelTime) error {
 	return err
 }
 
-type opsBenchCommand struct {
-	adapterFlag
-	JSON bool `help:"Write JSON."`
-}
-
-func (opsBenchCommand) Help() string {
-	return `Each kernel runs many times in one submission, over weights that no cache holds. Its share is of the
-adapter's own speed, measured first: of copying where memory is the limit, of multiply-adds in registers
-where arithmetic is.`
-}
-
-func (o opsBenchCommand) Run(c *console) error {
-	device, err := gpu.Open(gpu.Options{Adapter: o.Adapter})
+// ops measures each kernel.
+func (b benchCommand) ops(c *console) error {
+	device, err := gpu.Open(gpu.Options{Adapter: b.Adapter})
 	if err != nil {
 		return err
 	}
@@ -198,7 +196,7 @@ func (o opsBenchCommand) Run(c *console) error {
 	if err := bench.Ops(device, func(op bench.Op) { all = append(all, op) }); err != nil {
 		return err
 	}
-	if o.JSON {
+	if b.JSON {
 		return writeJSON(c.out, struct {
 			Adapter gpu.AdapterInfo
 			Ops     []bench.Op

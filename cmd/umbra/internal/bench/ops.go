@@ -184,7 +184,7 @@ func (o *ops) linear(f shaders.Format, n, k, rows int) (measured, error) {
 	const beyondCaches = 256 << 20
 	weight := n * f.RowBytes(k)
 	copies := 1
-	if rows <= 8 && !o.tuning.Narrow {
+	if rows <= 8 {
 		copies = beyondCaches/weight + 1
 	}
 	l, err := shaders.NewLinear(o.device, o.tuning, shaders.LinearShape{Format: f, N: n, K: k, Stride: shaders.PadCols(n)})
