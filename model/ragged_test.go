@@ -198,5 +198,8 @@ func kernelRows(n int) int {
 			return k
 		}
 	}
+	if n <= 48 {
+		return 8 // several times
+	}
 	return 64
 }
