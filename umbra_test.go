@@ -94,8 +94,12 @@ func (g greedy) check(t *testing.T, a answer) {
 func TestGreedy(t *testing.T) {
 	list := oracle(t)
 	var requests []umbra.Request
-	for _, g := range list {
+	longest := 0
+	for i, g := range list {
 		requests = append(requests, umbra.Request{Prompt: g.Prompt, MaxTokens: 48})
+		if len(g.PromptIDs) > len(list[longest].PromptIDs) {
+			longest = i
+		}
 	}
 	t.Run("one by one", func(t *testing.T) {
 		e := open(t, gopher, umbra.Options{Context: 384})
@@ -113,18 +117,45 @@ func TestGreedy(t *testing.T) {
 	}{
 		{"one batch", umbra.Options{Context: 384, Sequences: 10}, false},
 		{"chunked at 16", umbra.Options{Context: 384, Sequences: 10, BatchTokens: 16}, false},
-		{"preempted", umbra.Options{Context: 384, Sequences: 10, Blocks: 22}, true},
+		{"preempted", umbra.Options{Context: 384, Sequences: 10, Blocks: 24}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := open(t, gopher, c.options)
 			preemptions := 0
-			for i, a := range all(e, requests) {
+			for i, a := range longestFirst(e, requests, longest) {
 				list[i].check(t, a)
 				preemptions += a.Usage.Preemptions
 			}
 			assert.Equal(t, c.preempt, preemptions > 0, "%d preemptions", preemptions)
 		})
 	}
+}
+
+// longestFirst runs requests at the same time, the longest some steps before the others: in a small pool it takes most of
+// the blocks, those that it leaves are too few for the others to grow in, and so the newest must give way.
+func longestFirst(e *umbra.Engine, requests []umbra.Request, longest int) []answer {
+	answers := make([]answer, len(requests))
+	running := make(chan struct{})
+	others := sync.OnceFunc(func() { close(running) })
+	var wg sync.WaitGroup
+	for i, r := range requests {
+		wg.Go(func() {
+			if i != longest {
+				<-running
+				answers[i] = generate(context.Background(), e, r)
+				return
+			}
+			a := &answers[i]
+			a.Result, a.err = e.Generate(context.Background(), r, func(c umbra.Chunk) error {
+				others()
+				a.tokens = append(a.tokens, c.Tokens...)
+				return nil
+			})
+			others() // if it failed
+		})
+	}
+	wg.Wait()
+	return answers
 }
 
 // TestSamplingIsReproducible samples with every filter; company must not change a sequence's tokens.

@@ -198,7 +198,7 @@ func kernelRows(n int) int {
 			return k
 		}
 	}
-	if n <= 48 {
+	if n <= 80 {
 		return 8 // several times
 	}
 	return 64
