@@ -22,15 +22,16 @@ var templates = template.Must(template.New("").Delims("{%", "%}").Funcs(template
 	"comp": func(i int) string { return string("xyzw"[i]) },
 }).ParseFS(files, "*.wgsl", "lib/*.wgsl"))
 
-// dequants holds the decoders by format name.
+// dequants holds the decoders by format name. They share what lib/dequant.wgsl defines.
 var dequants = func() map[string]string {
 	m := map[string]string{}
+	shared := template.Must(template.New("").Delims("{%", "%}").ParseFS(files, "dequant/*.wgsl", "lib/dequant.wgsl"))
 	for _, f := range formats {
-		text, err := files.ReadFile("dequant/" + f.Name + ".wgsl")
-		if err != nil {
+		var b strings.Builder
+		if err := shared.ExecuteTemplate(&b, f.Name+".wgsl", f); err != nil {
 			panic(err)
 		}
-		m[f.Name] = string(text)
+		m[f.Name] = b.String()
 	}
 	return m
 }()

@@ -1,18 +1,7 @@
 // F16: a block is 32 f16, two to a word.
 struct Block { q0: vec4<u32>, q1: vec4<u32>, q2: vec4<u32>, q3: vec4<u32>, d: f32, m: f32 }
-
-fn load_block(row: u32, b: u32) -> Block {
-	let i = row * QUANT_VECS + b * 4u;
-	return Block(wq[i], wq[i + 1u], wq[i + 2u], wq[i + 3u], 1.0, 0.0);
-}
+{% template "halves" %}
 
 fn halves(q: vec4<u32>) -> Unit {
 	return Unit(vec4<f32>(unpack2x16float(q.x), unpack2x16float(q.y)), vec4<f32>(unpack2x16float(q.z), unpack2x16float(q.w)));
 }
-
-fn unit0(b: Block) -> Unit { return halves(b.q0); }
-fn unit1(b: Block) -> Unit { return halves(b.q1); }
-fn unit2(b: Block) -> Unit { return halves(b.q2); }
-fn unit3(b: Block) -> Unit { return halves(b.q3); }
-
-fn load_unit(row: u32, u: u32) -> Unit { return halves(wq[row * QUANT_VECS + u]); }

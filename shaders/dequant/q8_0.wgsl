@@ -1,10 +1,6 @@
 // Q8_0: a block is 32 i8 times one f16 (ggml block_q8_0).
 struct Block { q0: vec4<u32>, q1: vec4<u32>, d: f32, m: f32 }
-
-fn scale(row: u32, b: u32) -> f32 {
-	let pair = unpack2x16float(ws[row * SCALE_WORDS + (b >> 1u)]);
-	return select(pair.x, pair.y, (b & 1u) == 1u);
-}
+{% template "scale" %}
 
 fn load_block(row: u32, b: u32) -> Block {
 	let i = row * QUANT_VECS + b * 2u;

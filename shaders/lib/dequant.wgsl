@@ -1,0 +1,38 @@
+{%- define "scale" %}
+// scale is block b's f16 scale, two to a word.
+fn scale(row: u32, b: u32) -> f32 {
+	let pair = unpack2x16float(ws[row * SCALE_WORDS + (b >> 1u)]);
+	return select(pair.x, pair.y, (b & 1u) == 1u);
+}
+{%- end %}
+
+{%- define "nibbles" %}
+// nibbles converts bytes, which GPUs do without shifting.
+fn nibbles(w: u32) -> Unit {
+	let e = w & 0x0f0f0f0fu; // columns 0, 2, 4, 6
+	let o = (w >> 4u) & 0x0f0f0f0fu;
+	return Unit(vec4<f32>(f32(e & 255u), f32(o & 255u), f32((e >> 8u) & 255u), f32((o >> 8u) & 255u)),
+		vec4<f32>(f32((e >> 16u) & 255u), f32((o >> 16u) & 255u), f32(e >> 24u), f32(o >> 24u)));
+}
+
+fn unit0(b: Block) -> Unit { return nibbles(b.q.x); }
+fn unit1(b: Block) -> Unit { return nibbles(b.q.y); }
+fn unit2(b: Block) -> Unit { return nibbles(b.q.z); }
+fn unit3(b: Block) -> Unit { return nibbles(b.q.w); }
+
+fn load_nibbles(row: u32, u: u32) -> Unit { return nibbles(wq[row * QUANT_VECS + (u >> 2u)][u & 3u]); }
+{%- end %}
+
+{%- define "halves" %}
+fn load_block(row: u32, b: u32) -> Block {
+	let i = row * QUANT_VECS + b * 4u;
+	return Block(wq[i], wq[i + 1u], wq[i + 2u], wq[i + 3u], 1.0, 0.0);
+}
+
+fn unit0(b: Block) -> Unit { return halves(b.q0); }
+fn unit1(b: Block) -> Unit { return halves(b.q1); }
+fn unit2(b: Block) -> Unit { return halves(b.q2); }
+fn unit3(b: Block) -> Unit { return halves(b.q3); }
+
+fn load_unit(row: u32, u: u32) -> Unit { return halves(wq[row * QUANT_VECS + u]); }
+{%- end %}
