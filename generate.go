@@ -2,6 +2,7 @@ package umbra
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,12 +23,16 @@ type Request struct {
 	Sampling sample.Params
 	// Stop ends the continuation before the first of these texts.
 	Stop []string
+	// IgnoreEnd goes on past the tokens by which the model ends a continuation; for measurements.
+	IgnoreEnd bool
 }
 
 // Chunk is a piece of a continuation: whole UTF-8 characters, and the tokens since the last chunk.
 type Chunk struct {
 	Text   string
 	Tokens []int32
+	// At is when the step that gave it was over.
+	At time.Time
 }
 
 // Result sums up a continuation.
@@ -46,15 +51,25 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Chunk) error
 	}
 	prompt := r.Tokens
 	if prompt == nil {
+		if e.tokens == nil {
+			return Result{}, errors.New("umbra: the model has no tokenizer; give Request.Tokens instead of Prompt")
+		}
 		prompt = e.tokens.Encode(r.Prompt, tokenizer.EncodeOptions{AddSpecial: true, ParseSpecial: true})
+	}
+	stop := e.eog
+	if r.IgnoreEnd {
+		stop = nil
 	}
 	start := time.Now()
 	id, box, err := e.loop.add(scheduler.Request{
-		Prompt: prompt, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, StopTokens: e.eog})
+		Prompt: prompt, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, StopTokens: stop})
 	if err != nil {
 		return Result{}, err
 	}
-	g := generation{stream: e.tokens.Stream(), emit: emit, start: start}
+	g := generation{emit: emit, start: start}
+	if e.tokens != nil {
+		g.stream = e.tokens.Stream()
+	}
 	done, cancelled := ctx.Done(), false
 	for {
 		select {
@@ -77,7 +92,7 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Chunk) error
 
 // generation turns one request's events into chunks and a result.
 type generation struct {
-	stream *tokenizer.Stream
+	stream *tokenizer.Stream // nil without a tokenizer
 	emit   func(Chunk) error
 	start  time.Time
 	first  time.Time // when the first token came
@@ -101,9 +116,12 @@ func (g *generation) take(d delivery) bool {
 		g.result.Decode = d.at.Sub(g.first)
 	}
 	ended := d.Reason != scheduler.Unfinished
-	c := Chunk{Text: g.stream.Bytes(d.Text), Tokens: d.Tokens}
-	if ended {
-		c.Text += g.stream.Flush()
+	c := Chunk{Tokens: d.Tokens, At: d.at}
+	if g.stream != nil {
+		c.Text = g.stream.Bytes(d.Text)
+		if ended {
+			c.Text += g.stream.Flush()
+		}
 	}
 	if g.err == nil && (c.Text != "" || len(c.Tokens) > 0) {
 		g.fail(g.emit(c))

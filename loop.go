@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"umbra/model"
 	"umbra/scheduler"
 )
 
@@ -15,8 +14,7 @@ var ErrClosed = errors.New("umbra: the engine is closed")
 // loop owns the scheduler and the model: one goroutine schedules, runs and commits step after step while there are
 // requests, and sleeps otherwise.
 type loop struct {
-	scheduler *scheduler.Scheduler
-	model     *model.Model
+	stepper
 	commands  chan func()
 	quit      chan struct{}
 	ended     chan struct{}
@@ -24,8 +22,8 @@ type loop struct {
 	mailboxes map[uint64]*mailbox // of requests that have not ended; the loop's own
 }
 
-func startLoop(s *scheduler.Scheduler, m *model.Model) *loop {
-	l := &loop{scheduler: s, model: m, commands: make(chan func()), quit: make(chan struct{}), ended: make(chan struct{}),
+func startLoop(s stepper) *loop {
+	l := &loop{stepper: s, commands: make(chan func()), quit: make(chan struct{}), ended: make(chan struct{}),
 		mailboxes: map[uint64]*mailbox{}}
 	go l.run()
 	return l
@@ -63,8 +61,8 @@ func (l *loop) run() {
 			continue
 		default:
 		}
-		b := l.scheduler.Next()
-		if b == nil {
+		events, at, ok := l.step()
+		if !ok {
 			select {
 			case <-l.quit:
 			case f := <-l.commands:
@@ -72,20 +70,8 @@ func (l *loop) run() {
 			}
 			continue
 		}
-		out, err := l.model.Run(b)
-		now := time.Now()
-		var events []scheduler.Event
-		if err == nil {
-			events, err = l.scheduler.Commit(b, out)
-		}
-		if err != nil {
-			events, err = l.scheduler.Fail(b, err)
-		}
-		if err != nil {
-			panic(err) // Fail takes any step that Next gave
-		}
 		for _, e := range events {
-			l.deliver(e, now)
+			l.deliver(e, at)
 		}
 	}
 }

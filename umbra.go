@@ -12,6 +12,7 @@ package umbra
 
 import (
 	"fmt"
+	"io"
 
 	"umbra/gpu"
 	"umbra/model"
@@ -31,20 +32,24 @@ type Options struct {
 	// Sequences is how many sequences run at once; 0 is 16. BatchTokens is the token rows of a step; 0 is 512.
 	Sequences, BatchTokens int
 	// Blocks is the size of the KV pool in blocks of 16 tokens; 0 is enough for one Context, and for more sequences
-	// up to 1 GiB.
-	Blocks int
+	// up to 1 GiB. KVBytes gives the size in bytes instead, rounded down to whole blocks.
+	Blocks  int
+	KVBytes uint64
 	// Profile measures kernels with timestamps; see Engine.Profile.
 	Profile bool
+	// OnStep is told of each step when it is over, by the goroutine that makes the next: it must be quick, and not call the
+	// engine. Nil costs nothing.
+	OnStep func(StepRecord)
 	// Progress is told how many bytes of weights have been sent to the device.
 	Progress func(done, total int64)
 }
 
 // Engine is a model opened on a device, with the loop that runs requests.
 type Engine struct {
-	file   *gguf.File
+	file   io.Closer // nil if the source is not ours to close
 	device *gpu.Device
 	model  *model.Model
-	tokens *tokenizer.Tokenizer
+	tokens *tokenizer.Tokenizer // nil if the source has none
 	eog    []int32
 	loop   *loop
 }
@@ -67,26 +72,36 @@ func OpenBytes(name string, data []byte, o Options) (*Engine, error) {
 	return open(f, o)
 }
 
-func open(f *gguf.File, o Options) (_ *Engine, err error) {
-	e := &Engine{file: f}
+// OpenSource opens a model that is not a file, say one of random weights (model.Synthetic). It has no tokenizer: requests
+// give Tokens instead of a Prompt, no Stop, and get tokens without text; none of them ends a continuation.
+func OpenSource(src model.Source, o Options) (*Engine, error) {
+	return (&Engine{}).open(src, o)
+}
+
+// open opens a file, which is the engine's from then on.
+func open(f *gguf.File, o Options) (*Engine, error) {
+	tokens, err := tokenizer.New(f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return (&Engine{file: f, tokens: tokens}).open(f, o)
+}
+
+func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 	defer func() {
 		if err != nil {
 			e.release()
 		}
 	}()
-	if e.tokens, err = tokenizer.New(f); err != nil {
-		return nil, err
-	}
-	kv, err := model.ParseKVType(o.KVType)
+	sizes, err := o.sizes(src)
 	if err != nil {
 		return nil, err
 	}
 	if e.device, err = gpu.Open(gpu.Options{Adapter: o.Adapter, Profile: o.Profile}); err != nil {
 		return nil, err
 	}
-	e.model, err = model.New(e.device, f, model.Options{
-		Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Blocks: o.Blocks, KVType: kv, Progress: o.Progress})
-	if err != nil {
+	if e.model, err = model.New(e.device, src, sizes); err != nil {
 		return nil, err
 	}
 	p := e.model.Plan()
@@ -95,21 +110,24 @@ func open(f *gguf.File, o Options) (_ *Engine, err error) {
 			return nil, err
 		}
 	}
-	if n := e.tokens.Size(); n != p.Config.Vocab {
-		return nil, fmt.Errorf("umbra: the tokenizer has %d tokens, the model %d rows of embeddings", n, p.Config.Vocab)
-	}
-	for id := range int32(e.tokens.Size()) {
-		if e.tokens.EOG(id) {
-			e.eog = append(e.eog, id)
+	c := scheduler.Config{BlockSize: model.BlockSize, Blocks: p.Blocks, MaxBatchTokens: p.BatchTokens, MaxSequences: p.Sequences,
+		Context: p.Context, Vocabulary: p.Config.Vocab}
+	if e.tokens != nil {
+		if n := e.tokens.Size(); n != p.Config.Vocab {
+			return nil, fmt.Errorf("umbra: the tokenizer has %d tokens, the model %d rows of embeddings", n, p.Config.Vocab)
 		}
+		for id := range int32(e.tokens.Size()) {
+			if e.tokens.EOG(id) {
+				e.eog = append(e.eog, id)
+			}
+		}
+		c.Piece = e.tokens.Piece
 	}
-	s, err := scheduler.New(scheduler.Config{
-		BlockSize: model.BlockSize, Blocks: p.Blocks, MaxBatchTokens: p.BatchTokens, MaxSequences: p.Sequences,
-		Context: p.Context, Vocabulary: p.Config.Vocab, Piece: e.tokens.Piece})
+	s, err := scheduler.New(c)
 	if err != nil {
 		return nil, err
 	}
-	e.loop = startLoop(s, e.model)
+	e.loop = startLoop(stepper{scheduler: s, model: e.model, record: o.OnStep})
 	return e, nil
 }
 
@@ -134,7 +152,7 @@ func (e *Engine) release() {
 	}
 }
 
-// Tokenizer is the model's tokenizer.
+// Tokenizer is the model's tokenizer, nil for a model of OpenSource.
 func (e *Engine) Tokenizer() *tokenizer.Tokenizer { return e.tokens }
 
 // Info describes an open engine.

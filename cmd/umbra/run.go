@@ -23,7 +23,10 @@ type runCommand struct {
 	Quiet     bool     `short:"q" help:"Say nothing on standard error but errors."`
 	Context   int      `name:"ctx" placeholder:"TOKENS" help:"Longest sequence, prompt and continuation together. Default: the model's own, up to 8192."`
 	KVType    string   `name:"kv-type" enum:"f32,f16" default:"f32" help:"Keep keys and values as f32 or f16 (half the memory)."`
+	LogSteps  string   `placeholder:"FILE" help:"Write a line of JSON for each step: rows, sequences, blocks, times. - is standard error."`
+	Verbose   bool     `short:"v" help:"Say on standard error what there is room for."`
 	samplingFlags
+	capacityFlags
 	adapterFlag
 	Prompt *string `arg:"" optional:"" help:"The prompt, or - for standard input."`
 }
@@ -38,7 +41,8 @@ Examples:
   umbra run --echo 'func main() {'
   umbra run -m model.gguf --max-tokens 256 --temperature 0.8 --top-p 0.95 'Once upon a time'
   umbra run --stop $'\n}' - < prompt.go
-  umbra run --prompts prompts.txt --parallel 8 --quiet > answers.txt`
+  umbra run --prompts prompts.txt --parallel 8 --quiet > answers.txt
+  umbra run --prompts prompts.txt --parallel 32 --kv-memory 256MiB --log-steps steps.jsonl`
 }
 
 // Validate refuses what parsing alone cannot.
@@ -68,11 +72,14 @@ func (r *runCommand) Validate() error {
 			return errors.New("--stop needs a text: every continuation contains the empty one")
 		}
 	}
+	if err := r.capacityFlags.validate(); err != nil {
+		return err
+	}
 	_, err := r.params()
 	return err
 }
 
-func (r *runCommand) Run(c *console) error {
+func (r *runCommand) Run(c *console) (err error) {
 	prompts, err := r.readPrompts(c)
 	if err != nil {
 		return err
@@ -83,7 +90,17 @@ func (r *runCommand) Run(c *console) error {
 	}
 	ctx, stop := untilInterrupted()
 	defer stop()
-	engine, err := r.open(c, min(r.atOnce(), len(prompts)))
+	o := umbra.Options{Adapter: r.Adapter, Context: r.Context, KVType: r.KVType}
+	r.capacityFlags.apply(&o, min(r.atOnce(), len(prompts)))
+	if r.LogSteps != "" {
+		write, end, err2 := stepLog(c, r.LogSteps)
+		if err2 != nil {
+			return err2
+		}
+		o.OnStep = write
+		defer func() { err = errors.Join(err, end()) }() // after the engine's last step
+	}
+	engine, err := r.open(c, o)
 	if err != nil {
 		return err
 	}
@@ -92,15 +109,17 @@ func (r *runCommand) Run(c *console) error {
 		return errInterrupted
 	}
 	r.say(c, "%s", chosen(engine.Info().Verdicts))
+	if r.Verbose {
+		r.say(c, "%s", planText(engine.Info().Plan))
+	}
 	if r.Prompts == "" {
 		return r.one(ctx, c, engine, r.request(prompts[0], params))
 	}
 	return r.many(ctx, c, engine, prompts, params)
 }
 
-// open opens the model for some sequences at once. A bar shows the load if it takes long.
-func (r *runCommand) open(c *console, sequences int) (*umbra.Engine, error) {
-	o := umbra.Options{Adapter: r.Adapter, Context: r.Context, KVType: r.KVType, Sequences: sequences}
+// open opens the model. A bar shows the load if it takes long.
+func (r *runCommand) open(c *console, o umbra.Options) (*umbra.Engine, error) {
 	if !r.Quiet {
 		bar := term.NewProgress(c.err, "loading")
 		defer bar.End()

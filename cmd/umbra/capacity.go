@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"math/bits"
+	"strconv"
+	"strings"
+
+	"umbra"
+	"umbra/cmd/umbra/internal/term"
+	"umbra/model"
+)
+
+// capacityFlags size what runs at once.
+type capacityFlags struct {
+	KVMemory       byteSize `name:"kv-memory" placeholder:"SIZE" help:"Memory for keys and values: bytes, or with a suffix as 512MiB, 4GiB. Default: one whole context, and for more sequences up to 1 GiB."`
+	MaxSequences   int      `placeholder:"N" help:"Run at most this many sequences at once."`
+	MaxBatchTokens int      `placeholder:"N" help:"Compute at most this many token rows in a step. Default: 512, or --max-sequences if that is more."`
+}
+
+func (f capacityFlags) validate() error {
+	switch {
+	case f.MaxSequences < 0:
+		return fmt.Errorf("--max-sequences %d must be at least 1", f.MaxSequences)
+	case f.MaxBatchTokens < 0:
+		return fmt.Errorf("--max-batch-tokens %d must be at least 1", f.MaxBatchTokens)
+	case f.MaxBatchTokens > 0 && f.MaxBatchTokens < f.MaxSequences:
+		return fmt.Errorf("--max-batch-tokens %d must be at least --max-sequences (%d): each sequence needs a row in every step", f.MaxBatchTokens, f.MaxSequences)
+	}
+	return nil
+}
+
+// apply puts what was given into options; sequences counts where --max-sequences was not.
+func (f capacityFlags) apply(o *umbra.Options, sequences int) {
+	o.KVBytes, o.BatchTokens, o.Sequences = uint64(f.KVMemory), f.MaxBatchTokens, f.MaxSequences
+	if o.Sequences == 0 {
+		o.Sequences = sequences
+		if o.BatchTokens > 0 {
+			o.Sequences = min(o.Sequences, o.BatchTokens)
+		}
+	}
+}
+
+// planText says what a plan has room for.
+func planText(p model.Plan) string {
+	return fmt.Sprintf("%s at once, %s a step, context %d, KV %s for %d tokens (%s)", plural(p.Sequences, "sequence"),
+		plural(p.BatchTokens, "row"), p.Context, term.Bytes(p.KV), p.Blocks*model.BlockSize, p.KVType)
+}
+
+// byteSize is a number of bytes on the command line.
+type byteSize uint64
+
+// UnmarshalText reads "1048576", "1MiB", "1M" or "0.5GiB"; units are of 1024.
+func (b *byteSize) UnmarshalText(text []byte) error {
+	wrong := fmt.Errorf("%q is not a size; give bytes, or a number with KiB, MiB, GiB or TiB", text)
+	number := strings.TrimSpace(string(text))
+	at := strings.IndexFunc(number, func(r rune) bool { return r != '.' && (r < '0' || r > '9') })
+	unit := uint64(1)
+	if at >= 0 {
+		suffix := strings.ToLower(strings.TrimSpace(number[at:]))
+		number = number[:at]
+		if len(suffix) > 1 {
+			suffix = strings.TrimSuffix(strings.TrimSuffix(suffix, "b"), "i")
+		}
+		shift := map[string]int{"b": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+		bits, ok := shift[suffix]
+		if !ok {
+			return wrong
+		}
+		unit <<= bits
+	}
+	if n, err := strconv.ParseUint(number, 10, 64); err == nil {
+		high, low := bits.Mul64(n, unit)
+		if high != 0 || low == 0 {
+			return wrong
+		}
+		*b = byteSize(low)
+		return nil
+	}
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || v*float64(unit) < 1 || v*float64(unit) >= 1<<63 {
+		return wrong
+	}
+	*b = byteSize(v * float64(unit))
+	return nil
+}

@@ -1,0 +1,64 @@
+package umbra
+
+import (
+	"time"
+
+	"umbra/model"
+	"umbra/scheduler"
+	"umbra/scheduler/batch"
+)
+
+// StepRecord describes one step of the loop, for logs and measurements. Counts of sequences and blocks are those while
+// the step was in flight.
+type StepRecord struct {
+	// Number counts the engine's steps from 1.
+	Number int
+	// Rows is the token rows computed: DecodeRows of sequences with one row in the step, PrefillRows of those with more.
+	Rows, PrefillRows, DecodeRows int
+	// Outputs is how many rows wanted output.
+	Outputs int
+	// Running sequences held blocks, Waiting ones did not.
+	Running, Waiting int
+	// Blocks is the size of the KV pool, of model.BlockSize tokens each; BlocksFree of them held nothing of a sequence.
+	Blocks, BlocksFree int
+	// Written is how many slots of the blocks held have a key and a value after the step. A slot that several sequences
+	// share counts once.
+	Written int
+	// Preemptions is how many sequences lost their blocks for this step.
+	Preemptions int
+	// Host is the time to schedule and commit the step, Device that of running the model, upload and wait included.
+	Host, Device time.Duration
+	// Err is why the step failed, if it did.
+	Err error
+}
+
+// Time is what the step took altogether.
+func (r StepRecord) Time() time.Duration { return r.Host + r.Device }
+
+// Reserved is how many slots the blocks held have, written or not.
+func (r StepRecord) Reserved() int { return (r.Blocks - r.BlocksFree) * model.BlockSize }
+
+// RecordStep describes a step that is in flight, by its batch and the scheduler's counts between Next and Commit. The
+// step's number, preemptions and times are the caller's to fill in.
+func RecordStep(b *batch.Batch, st scheduler.Stats) StepRecord {
+	r := StepRecord{
+		Rows: len(b.Tokens), Outputs: b.Outputs(), Running: st.Running, Waiting: st.Waiting,
+		Blocks: st.Blocks, BlocksFree: st.BlocksFree,
+	}
+	seen := make([]uint64, (st.Blocks+63)/64) // a bit for each block
+	for _, s := range b.Sequences {
+		if s.Rows == 1 {
+			r.DecodeRows++
+		} else {
+			r.PrefillRows += s.Rows
+		}
+		length := int(b.Positions[s.Start+s.Rows-1]) + 1
+		for i, id := range s.Blocks {
+			if bit := uint64(1) << (id % 64); seen[id/64]&bit == 0 {
+				seen[id/64] |= bit
+				r.Written += min(model.BlockSize, length-i*model.BlockSize)
+			}
+		}
+	}
+	return r
+}
