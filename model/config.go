@@ -1,6 +1,10 @@
 package model
 
-import "fmt"
+import (
+	"fmt"
+
+	"umbra/shaders"
+)
 
 // Config is the shape of a decoder model, as its metadata gives it.
 type Config struct {
@@ -84,32 +88,35 @@ func readConfig(src Source, arch string) (Config, error) {
 	return c, r.err
 }
 
-// KVBytesPerToken is 2 × layers × kv heads × head dimension × bytes of an element.
+// KVBytesPerToken is 2 × layers × kv heads × head dimension × bytes of an element, and KVScaleBytesPerToken.
 func (c Config) KVBytesPerToken(t KVType) uint64 {
-	return 2 * uint64(c.Layers) * uint64(c.KVHeads) * uint64(c.HeadDim) * uint64(t.Bytes())
+	return 2*uint64(c.Layers)*uint64(c.KVHeads)*uint64(c.HeadDim)*uint64(t.Bytes()) + c.KVScaleBytesPerToken(t)
+}
+
+// KVScaleBytesPerToken is 2 × layers × kv heads × bytes of a scale: 0 but for int8.
+func (c Config) KVScaleBytesPerToken(t KVType) uint64 {
+	return 2 * uint64(c.Layers) * uint64(c.KVHeads) * uint64(t.ScaleBytes())
 }
 
 // KVType is the element type of KV pages.
-type KVType uint8
+type KVType = shaders.KVType
 
 // KV types.
 const (
-	F32 KVType = iota
-	F16
+	F32 = shaders.KVF32
+	F16 = shaders.KVF16
+	I8  = shaders.KVInt8
 )
 
-// ParseKVType reads "f32" or "f16"; "" is f32.
+// ParseKVType reads "f32", "f16" or "int8" (or "i8"); "" is f32.
 func ParseKVType(s string) (KVType, error) {
 	switch s {
 	case "", "f32":
 		return F32, nil
 	case "f16":
 		return F16, nil
+	case "int8", "i8":
+		return I8, nil
 	}
-	return 0, fmt.Errorf("model: kv type %q is not supported (f32, f16)", s)
+	return 0, fmt.Errorf("model: kv type %q is not supported (f32, f16, int8)", s)
 }
-
-// Bytes is the size of an element.
-func (t KVType) Bytes() int { return [...]int{4, 2}[t] }
-
-func (t KVType) String() string { return [...]string{"f32", "f16"}[t] }

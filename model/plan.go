@@ -90,7 +90,7 @@ func (p *Plan) fill(limits gpu.Limits) error {
 		return fmt.Errorf("model: %d sequences need at least as many batch tokens, not %d", p.Sequences, p.BatchTokens)
 	}
 	p.Outputs = min(max(p.Outputs, p.Sequences), p.BatchTokens)
-	p.kv = shaders.KVShape{KVHeads: c.KVHeads, HeadDim: c.HeadDim, Slots: BlockSize, Half: p.KVType == F16, Blocks: p.Blocks}
+	p.kv = shaders.KVShape{KVHeads: c.KVHeads, HeadDim: c.HeadDim, Slots: BlockSize, Type: p.KVType, Blocks: p.Blocks}
 	if p.Blocks == 0 {
 		whole := ceilDiv(p.Context, BlockSize)
 		budget := defaultKVBytes / (p.kv.BlockBytes() * c.Layers)

@@ -198,8 +198,11 @@ func kernelRows(n int) int {
 			return k
 		}
 	}
-	if n <= 80 {
-		return 8 // several times
+	switch {
+	case n <= 16:
+		return 8 // twice
+	case n <= 112:
+		return 9 // 8, several times, with more weight rows a lane: the order of sums is the same, but not of their code
 	}
 	return 64
 }

@@ -17,10 +17,10 @@ type span struct{ rows, context int }
 // attentionCases crosses page, split and tile edges, with grouped and single heads, f16 pages and split pools.
 func attentionCases() []Case {
 	var cases []Case
-	add := func(heads, kvHeads, dim int, half bool, chunk int, spans ...span) {
+	add := func(heads, kvHeads, dim int, kind KVType, chunk int, spans ...span) {
 		name := fmt.Sprintf("attention %d/%d heads of %d", heads, kvHeads, dim)
-		if half {
-			name += " f16"
+		if kind != KVF32 {
+			name += " " + kind.String()
 		}
 		if chunk > 0 {
 			name += fmt.Sprintf(" %d blocks a chunk", chunk)
@@ -28,17 +28,17 @@ func attentionCases() []Case {
 		for _, s := range spans {
 			name += fmt.Sprintf(" %d@%d", s.rows, s.context)
 		}
-		cases = append(cases, Case{name, func(b *bench) error { return b.attention(heads, kvHeads, dim, half, chunk, spans) }})
+		cases = append(cases, Case{name, func(b *bench) error { return b.attention(heads, kvHeads, dim, kind, chunk, spans) }})
 	}
-	add(8, 4, 64, false, 0, span{1, 1}, span{1, 16}, span{1, 17}, span{2, 129}, span{1, 300})
-	add(8, 4, 64, false, 0, span{5, 5}, span{33, 33}, span{70, 90}, span{1, 31})
-	add(8, 4, 64, true, 0, span{1, 130}, span{6, 20})
-	add(7, 1, 32, false, 5, span{1, 100}, span{9, 150}, span{3, 3})
-	add(3, 3, 16, true, 3, span{1, 40}, span{35, 80})
-	add(2, 1, 128, false, 0, span{1, 140}, span{20, 40})
-	add(1, 1, 256, false, 0, span{1, 9}, span{5, 21})
-	add(8, 1, 256, false, 0, span{1, 20})
-	add(6, 2, 80, false, 0, span{1, 50}, span{8, 33})
+	add(8, 4, 64, KVF32, 0, span{1, 1}, span{1, 16}, span{1, 17}, span{2, 129}, span{1, 300})
+	add(8, 4, 64, KVF32, 0, span{5, 5}, span{33, 33}, span{70, 90}, span{1, 31})
+	add(8, 4, 64, KVF16, 0, span{1, 130}, span{6, 20})
+	add(7, 1, 32, KVF32, 5, span{1, 100}, span{9, 150}, span{3, 3})
+	add(3, 3, 16, KVF16, 3, span{1, 40}, span{35, 80})
+	add(2, 1, 128, KVF32, 0, span{1, 140}, span{20, 40})
+	add(1, 1, 256, KVF32, 0, span{1, 9}, span{5, 21})
+	add(8, 1, 256, KVF32, 0, span{1, 20})
+	add(6, 2, 80, KVF32, 0, span{1, 50}, span{8, 33})
 	return cases
 }
 
@@ -63,7 +63,7 @@ func (b *bench) kv(s KVShape) (pool, KV) {
 	p := pool{s, b.normals(s.Blocks * 2 * s.KVHeads * s.Slots * s.HeadDim)}
 	var raw []byte
 	for i, v := range p.values {
-		if s.Half {
+		if s.Type == KVF16 {
 			h := float16.Fromfloat32(v)
 			p.values[i] = h.Float32()
 			raw = binary.LittleEndian.AppendUint16(raw, h.Bits())
@@ -79,8 +79,8 @@ func (b *bench) kv(s KVShape) (pool, KV) {
 	return p, chunks
 }
 
-func (b *bench) attention(heads, kvHeads, dim int, half bool, chunk int, spans []span) error {
-	kv := KVShape{KVHeads: kvHeads, HeadDim: dim, Slots: 16, Half: half}
+func (b *bench) attention(heads, kvHeads, dim int, kind KVType, chunk int, spans []span) error {
+	kv := KVShape{KVHeads: kvHeads, HeadDim: dim, Slots: 16, Type: kind}
 	for _, s := range spans {
 		kv.Blocks += ceilDiv(s.context, kv.Slots)
 	}

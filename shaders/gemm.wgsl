@@ -91,21 +91,12 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 {%- end %}
 {%- end %}
 {%- range $j := seq 8 %}
-	store(token + xquad * 4u + {% if lt $j 4 %}{% $j %}u{% else %}{% add $j 28 %}u{% end %}, rows, first + wquad * 4u, lo{% $j %});
-	store(token + xquad * 4u + {% if lt $j 4 %}{% $j %}u{% else %}{% add $j 28 %}u{% end %}, rows, first + wquad * 4u + 32u, hi{% $j %});
+	let t{% $j %} = token + xquad * 4u + {% if lt $j 4 %}{% $j %}u{% else %}{% add $j 28 %}u{% end %};
+	if (t{% $j %} < rows) {
+		store(t{% $j %}, first + wquad * 4u, lo{% $j %});
+		store(t{% $j %}, first + wquad * 4u + 32u, hi{% $j %});
+	}
 {%- end %}
 }
 
-// store finishes weight rows n..n+3 of token t.
-fn store(t: u32, rows: u32, n: u32, v: vec4<f32>) {
-	if (t >= rows) { return; }
-{%- if .Gate %}
-	if (n < N) { finish(t, n / 2u, activation(v.x) * v.y); }
-	if (n + 2u < N) { finish(t, n / 2u + 1u, activation(v.z) * v.w); }
-{%- else %}
-	if (n < N) { finish(t, n, v.x); }
-	if (n + 1u < N) { finish(t, n + 1u, v.y); }
-	if (n + 2u < N) { finish(t, n + 2u, v.z); }
-	if (n + 3u < N) { finish(t, n + 3u, v.w); }
-{%- end %}
-}
+{% template "store" . %}

@@ -10,22 +10,39 @@ import (
 // adapter has.
 const maxKVChunks = 4
 
-// KVShape is how one layer's pool of KV blocks lies in memory. A block holds Slots tokens: [key, value][kv head][slot][HeadDim].
+// KVType is how keys and values are stored.
+type KVType uint8
+
+// KV types.
+const (
+	KVF32  KVType = iota
+	KVF16         // f16 pairs
+	KVInt8        // i8 with an f32 scale for each token, head, and key or value; see QuantizeKV
+)
+
+// Bytes is the size of an element, scales apart.
+func (t KVType) Bytes() int { return [...]int{4, 2, 1}[t] }
+
+// ScaleBytes is what the scale of one token's key (or value) in one head takes: 0 without scales. It is an f32, not an
+// f16: with heads of 64, f16 would make a block 3 % smaller, but two tokens, which are written at once, would share
+// a word, and keys below 1e-3 would lose digits to subnormal scales.
+func (t KVType) ScaleBytes() int { return [...]int{0, 0, 4}[t] }
+
+func (t KVType) String() string { return [...]string{"f32", "f16", "int8"}[t] }
+
+// KVShape is how one layer's pool of KV blocks lies in memory. A block holds Slots tokens: [key, value][kv head][slot][HeadDim],
+// and with int8 then their scales: [key, value][kv head][slot].
 type KVShape struct {
 	KVHeads, HeadDim int
-	Slots            int  // tokens per block
-	Half             bool // f16 pairs instead of f32
-	Blocks           int  // blocks in the pool
-	ChunkBlocks      int  // blocks per buffer; the pool's buffers are chunks of it
+	Slots            int // tokens per block
+	Type             KVType
+	Blocks           int // blocks in the pool
+	ChunkBlocks      int // blocks per buffer; the pool's buffers are chunks of it
 }
 
-// BlockBytes is the size of one block of one layer.
+// BlockBytes is the size of one block of one layer, a multiple of 16.
 func (s KVShape) BlockBytes() int {
-	bytes := 4
-	if s.Half {
-		bytes = 2
-	}
-	return 2 * s.KVHeads * s.Slots * s.HeadDim * bytes
+	return 2 * s.KVHeads * s.Slots * (s.HeadDim*s.Type.Bytes() + s.Type.ScaleBytes())
 }
 
 // Chunks is the number of buffers the pool is spread over.
@@ -46,7 +63,7 @@ func (s KVShape) Fit(limit uint64) (KVShape, error) {
 	case s.ChunkBlocks < 1:
 		return s, fmt.Errorf("shaders: a kv block of %d bytes is above the adapter's binding limit of %d", s.BlockBytes(), limit)
 	case s.Chunks() > maxKVChunks:
-		return s, fmt.Errorf("shaders: kv pool of %d blocks needs %d buffers of %d bytes a layer, at most %d can be bound; use at most %d blocks (%d tokens), or f16 KV",
+		return s, fmt.Errorf("shaders: kv pool of %d blocks needs %d buffers of %d bytes a layer, at most %d can be bound; use at most %d blocks (%d tokens), or f16 or int8 KV",
 			s.Blocks, s.Chunks(), limit, maxKVChunks, maxKVChunks*s.ChunkBlocks, maxKVChunks*s.ChunkBlocks*s.Slots)
 	}
 	return s, nil
@@ -55,18 +72,27 @@ func (s KVShape) Fit(limit uint64) (KVShape, error) {
 // KV is one layer's pool on the device, in chunks.
 type KV []*gpu.Buffer
 
-// kvSpec is a KVShape as the sources see it.
+// kvSpec is a KVShape as the sources see it. A vector is 4 elements, whatever bytes they take; a scale takes a vector's
+// place.
 type kvSpec struct {
 	Chunks int
-	Half   bool
+	Type   KVType
 
 	KVHeads     int `wgsl:"KV_HEADS"`
 	Slots       int `wgsl:"SLOTS"`
 	HeadVecs    int `wgsl:"HEAD_VECS"`
+	ScalesAt    int `wgsl:"SCALES_AT"` // vectors before a block's scales
 	BlockVecs   int `wgsl:"BLOCK_VECS"`
 	ChunkBlocks int `wgsl:"CHUNK_BLOCKS"`
 }
 
 func (s KVShape) spec() kvSpec {
-	return kvSpec{s.Chunks(), s.Half, s.KVHeads, s.Slots, s.HeadDim / 4, 2 * s.KVHeads * s.Slots * s.HeadDim / 4, s.ChunkBlocks}
+	return kvSpec{s.Chunks(), s.Type, s.KVHeads, s.Slots, s.HeadDim / 4, 2 * s.KVHeads * s.Slots * s.HeadDim / 4,
+		s.BlockBytes() / (4 * s.Type.Bytes()), s.ChunkBlocks}
 }
+
+// Half and Int8 are what templates ask for.
+func (s kvSpec) Half() bool { return s.Type == KVF16 }
+
+// Int8 is Half's sibling.
+func (s kvSpec) Int8() bool { return s.Type == KVInt8 }

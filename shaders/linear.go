@@ -57,14 +57,13 @@ type linearSpec struct {
 	Tokens    int     `wgsl:"TOKENS"`
 	Lanes     int     `wgsl:"LANES"`
 	Threads   int     `wgsl:"THREADS"`
-	PerGroup  int     `wgsl:"ROWS_PER_GROUP"`
-	OutRows   int     `wgsl:"OUT_ROWS"` // output columns of a workgroup
+	Groups    int     `wgsl:"GROUPS"`
+	PerLane   int     `wgsl:"PER_LANE"` // weight rows a lane sums, 2 or 4
 	Results   int     `wgsl:"OUTPUTS"`  // outputs of a workgroup, all tokens
 	Pitch     int     `wgsl:"PITCH"`
 	Partials  int     `wgsl:"PARTIALS"`
 	Tiles     int     `wgsl:"TILES"`
 	Squares   int     `wgsl:"SQUARES"`
-	XPitch    int     `wgsl:"XS_PITCH"`
 	XBuffer   int     `wgsl:"X_BUFFER"`
 	XTile     int     `wgsl:"X_TILE"`
 }
@@ -96,10 +95,10 @@ type Linear struct {
 	kernels map[linearVariant]*gpu.Kernel
 }
 
-// linearVariant is one kernel of a Linear: a source file, for up to that many tokens at once.
+// linearVariant is one kernel of a Linear: a source file, for up to that many tokens at once and weight rows a lane.
 type linearVariant struct {
-	file   string
-	tokens int
+	file            string
+	tokens, perLane int
 }
 
 // NewLinear checks the shape. Kernels are compiled when first needed.
@@ -156,10 +155,10 @@ func (l *Linear) Warm(rows int) error {
 
 // Matvec takes up to matvecTokens token rows at once. Up to matvecRows rows it streams the weights again for every so
 // many; from there on Gemm is faster, whose tiles then fill the device (8B Q4_0 on an H200: 16 rows take Gemm 4 times as
-// long, 64 rows 1.3 times).
+// long, 64 rows twice).
 const (
 	matvecTokens = 8
-	matvecRows   = 80
+	matvecRows   = 112
 )
 
 // gemmTile is how many weight rows, and token rows, a workgroup of Gemm takes.
@@ -174,13 +173,14 @@ func (l *Linear) kernel(rows int) (*gpu.Kernel, [3]uint32, error) {
 	case l.tuning.Narrow:
 		s.narrow(rows)
 		g := l.device.Grid1(ceilDiv(s.Weights, s.Rows))
-		v, grid = linearVariant{"matvec_narrow", s.Tokens}, [3]uint32{g[0], uint32(ceilDiv(rows, s.Tokens)), g[1]}
+		v, grid = linearVariant{"matvec_narrow", s.Tokens, 0}, [3]uint32{g[0], uint32(ceilDiv(rows, s.Tokens)), g[1]}
 	case rows <= matvecRows:
 		s.matvec(rows, l.tuning.matvec)
-		v, grid = linearVariant{"matvec", s.Tokens}, l.device.Grid1(ceilDiv(s.Weights, s.PerGroup))
+		v, grid = linearVariant{"matvec", s.Tokens, s.PerLane}, l.device.Grid1(ceilDiv(s.Weights, s.Rows))
 		grid[2] = uint32(ceilDiv(rows, s.Tokens))
 	default:
-		v, grid = linearVariant{"gemm", gemmTile}, [3]uint32{uint32(ceilDiv(s.Weights, gemmTile)), uint32(ceilDiv(rows, gemmTile)), 1}
+		s.PerLane = 4
+		v, grid = linearVariant{"gemm", gemmTile, 4}, [3]uint32{uint32(ceilDiv(s.Weights, gemmTile)), uint32(ceilDiv(rows, gemmTile)), 1}
 	}
 	if k := l.kernels[v]; k != nil {
 		return k, grid, nil
@@ -216,48 +216,50 @@ func tokensFor(rows, most int) int {
 	return t
 }
 
-// matvecTile is a shape of Matvec: lanes along a row, groups of lanes, weight rows of a lane, buffers of x.
-type matvecTile struct{ lanes, groups, rows, buffers int }
+// matvecTile is a shape of Matvec: lanes along a row, groups of lanes, weight rows of a lane (2 or 4), buffers of x.
+type matvecTile struct{ lanes, groups, perLane, buffers int }
 
 // matvecTiles are by number of tokens: workgroup memory (16 KiB) holds a tile of x for all of them. Chosen on an H200
 // (BenchmarkMatvecTiles).
-var matvecTiles = map[int]matvecTile{1: {32, 4, 4, 2}, 2: {32, 4, 4, 1}, 4: {16, 8, 2, 1}, 8: {8, 8, 2, 1}}
+var matvecTiles = map[int]matvecTile{1: {32, 4, 4, 2}, 2: {32, 4, 4, 1}, 4: {16, 8, 4, 1}, 8: {8, 8, 2, 1}}
 
 const tallRows = 16384
 
 // tallTile is for one token and at least tallRows weight rows: fewer lanes a row still fill the device, 7 % faster there.
-var tallTile = matvecTile{16, 4, 4, 2}
+// fullTile is for more than 16 tokens, whose tiles fill it: 4 rows a lane take half the loads of x.
+var (
+	tallTile = matvecTile{16, 4, 4, 2}
+	fullTile = matvecTile{8, 8, 4, 1}
+)
 
 // matvec sets what matvec.wgsl needs for that many token rows.
 func (s *linearSpec) matvec(rows int, override map[int]matvecTile) {
 	s.Tokens = tokensFor(rows, matvecTokens)
 	tile := matvecTiles[s.Tokens]
-	if s.Tokens == 1 && s.Weights >= tallRows {
+	switch {
+	case s.Tokens == 1 && s.Weights >= tallRows:
 		tile = tallTile
+	case rows > 2*matvecTokens:
+		tile = fullTile
 	}
 	if o, ok := override[s.Tokens]; ok {
 		tile = o
 	}
-	s.Lanes, s.Rows, s.Buffers = tile.lanes, tile.rows, tile.buffers
+	s.Lanes, s.Groups, s.PerLane, s.Buffers = tile.lanes, tile.groups, tile.perLane, tile.buffers
 	s.Threads = tile.lanes * tile.groups
-	s.Stages = tile.lanes * 8 / s.Threads
-	s.PerGroup = tile.groups * s.Rows
-	s.OutRows = s.PerGroup / s.OutDiv
-	s.Results = s.OutRows * s.Tokens
-	s.Pitch = tile.lanes + 1 // no two lanes of a sum share a bank
-	s.Partials = s.PerGroup * s.Tokens * s.Pitch
+	s.Stages = ceilDiv(tile.lanes*8, s.Threads)
+	s.Rows = tile.groups * tile.perLane
+	s.Pitch = tile.lanes + 1 // neighbouring vectors of x go to different banks
 	s.Squares = s.Tokens * s.Threads
-	s.XPitch = tile.lanes + 1
-	s.XBuffer = s.Tokens * 8 * s.XPitch
-	s.XTile = s.Buffers * s.XBuffer
+	s.XBuffer = s.Tokens * 8 * s.Pitch
+	s.XTile = max(s.Buffers*s.XBuffer, s.Tokens*tile.groups*s.Pitch)
 }
 
 // narrow sets what matvec_narrow.wgsl needs.
 func (s *linearSpec) narrow(rows int) {
 	s.Tokens = tokensFor(rows, 4)
 	s.Rows = 32
-	s.OutRows = s.Rows / s.OutDiv
-	s.Results = s.OutRows * s.Tokens
+	s.Results = s.Rows / s.OutDiv * s.Tokens
 	s.Partials = (s.Rows*s.Tokens + s.Tokens) * 8
 	s.Tiles = ceilDiv(s.Blocks, 16)
 }

@@ -15,15 +15,16 @@ func ropeCases() []Case {
 	var cases []Case
 	for _, c := range []struct {
 		heads, kvHeads, dim, rotated int
-		halfSplit, half              bool
+		halfSplit                    bool
+		kind                         KVType
 		chunk                        int
 	}{
-		{4, 2, 64, 64, false, false, 3}, {4, 2, 64, 64, true, false, 8}, {3, 1, 32, 16, false, true, 8},
-		{14, 2, 64, 64, true, true, 2}, {2, 2, 80, 20, true, false, 8}, {1, 1, 128, 0, false, false, 8},
+		{4, 2, 64, 64, false, KVF32, 3}, {4, 2, 64, 64, true, KVF32, 8}, {3, 1, 32, 16, false, KVF16, 8},
+		{14, 2, 64, 64, true, KVF16, 2}, {2, 2, 80, 20, true, KVF32, 8}, {1, 1, 128, 0, false, KVF32, 8},
 	} {
-		name := fmt.Sprintf("rope %d+%d heads of %d, %d rotated, half-split %v, f16 %v", c.heads, c.kvHeads, c.dim, c.rotated, c.halfSplit, c.half)
+		name := fmt.Sprintf("rope %d+%d heads of %d, %d rotated, half-split %v, %v", c.heads, c.kvHeads, c.dim, c.rotated, c.halfSplit, c.kind)
 		cases = append(cases, Case{name, func(b *bench) error {
-			kv := KVShape{KVHeads: c.kvHeads, HeadDim: c.dim, Slots: 4, Half: c.half, Blocks: 8, ChunkBlocks: c.chunk}
+			kv := KVShape{KVHeads: c.kvHeads, HeadDim: c.dim, Slots: 4, Type: c.kind, Blocks: 8, ChunkBlocks: c.chunk}
 			return b.rope(RopeShape{KV: kv, Heads: c.heads, Rotated: c.rotated, HalfSplit: c.halfSplit,
 				Stride: pad((c.heads + 2*c.kvHeads) * c.dim)})
 		}})
@@ -82,7 +83,7 @@ func (b *bench) rope(s RopeShape) error {
 		}
 		tolerance := 1e-6
 		var floats []byte
-		if s.KV.Half {
+		if s.KV.Type == KVF16 {
 			tolerance = 1e-3 // one f16 step
 			for j := 0; j < len(raw); j += 2 {
 				v := float16.Frombits(binary.LittleEndian.Uint16(raw[j:])).Float32()

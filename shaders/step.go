@@ -22,10 +22,12 @@ type Step struct {
 	ManyTiles  uint32 // offset: tiles of sequences with many rows
 	ManyCount  uint32
 	Splits     uint32 // most parts that the context of a few-row tile is split into
+	Copies     uint32 // offset: KV blocks to copy, (from, to) each
+	CopyCount  uint32
 }
 
 // stepBytes is the size of Step as a uniform.
-const stepBytes = 12 * 4
+const stepBytes = 14 * 4
 
 // StepBytes is the size a uniform buffer for a Step needs.
 const StepBytes = (stepBytes + 15) &^ 15

@@ -19,10 +19,10 @@ func BenchmarkMatvecTiles(b *testing.B) {
 		b.Skip("for GPUs")
 	}
 	tiles := map[int][]matvecTile{
-		1: {{32, 4, 4, 2}, {32, 4, 4, 1}, {32, 2, 4, 2}, {32, 4, 2, 2}, {32, 4, 1, 2}, {32, 8, 2, 1}, {32, 8, 4, 1}, {64, 2, 4, 1}, {64, 2, 2, 1}, {64, 4, 2, 1}, {16, 8, 4, 2}, {16, 4, 4, 2}},
-		2: {{32, 4, 4, 1}, {32, 4, 2, 1}, {16, 8, 4, 2}, {16, 8, 2, 2}},
-		4: {{16, 8, 2, 1}, {16, 4, 4, 1}, {8, 8, 4, 1}, {8, 8, 2, 2}},
-		8: {{8, 8, 2, 1}, {8, 4, 2, 1}},
+		1: {{32, 4, 4, 2}, {32, 4, 4, 1}, {32, 2, 4, 2}, {32, 4, 2, 2}, {64, 2, 4, 1}, {16, 8, 4, 2}, {16, 4, 4, 2}},
+		2: {{32, 4, 4, 1}, {32, 4, 2, 1}, {16, 8, 4, 2}},
+		4: {{16, 8, 4, 1}, {16, 8, 2, 1}, {16, 4, 4, 1}, {8, 8, 4, 2}},
+		8: {{8, 8, 4, 1}, {8, 8, 2, 1}, {4, 16, 4, 2}},
 	}
 	for _, s := range []struct {
 		format int
@@ -34,7 +34,7 @@ func BenchmarkMatvecTiles(b *testing.B) {
 				continue
 			}
 			for _, tile := range list {
-				b.Run(fmt.Sprintf("%s/%dx%d/tokens=%d/lanes=%d,groups=%d,rows=%d,buffers=%d", f.Name, s.n, s.k, tokens, tile.lanes, tile.groups, tile.rows, tile.buffers),
+				b.Run(fmt.Sprintf("%s/%dx%d/tokens=%d/lanes=%d,groups=%d,rows=%d,buffers=%d", f.Name, s.n, s.k, tokens, tile.lanes, tile.groups, tile.perLane, tile.buffers),
 					func(b *testing.B) { benchmarkTile(b, d, f, s.n, s.k, tokens, tile) })
 			}
 		}

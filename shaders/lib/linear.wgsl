@@ -21,6 +21,25 @@ fn finish(t: u32, n: u32, value: f32) {
 }
 {%- end %}
 
+{%- define "store" %}
+// store finishes weight rows n .. n + PER_LANE - 1 of token t, as far as they are there.
+fn store(t: u32, n: u32, v: vec4<f32>) {
+{%- if .Gate %}
+	if (n < N) { finish(t, n / 2u, activation(v.x) * v.y); }
+{%- if eq .PerLane 4 %}
+	if (n + 2u < N) { finish(t, n / 2u + 1u, activation(v.z) * v.w); }
+{%- end %}
+{%- else %}
+	if (n < N) { finish(t, n, v.x); }
+	if (n + 1u < N) { finish(t, n + 1u, v.y); }
+{%- if eq .PerLane 4 %}
+	if (n + 2u < N) { finish(t, n + 2u, v.z); }
+	if (n + 3u < N) { finish(t, n + 3u, v.w); }
+{%- end %}
+{%- end %}
+}
+{%- end %}
+
 {%- define "activation" %}
 // activation is SiLU: v * sigmoid(v).
 fn activation(v: f32) -> f32 { return v / (1.0 + exp(-v)); }
