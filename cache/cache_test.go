@@ -2,8 +2,6 @@ package cache
 
 import (
 	"math"
-	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -101,20 +99,11 @@ func TestReleaseFreesAndForgets(t *testing.T) {
 	require.Equal(t, []int32{0, 1, 2, 3}, before, "slices handed out keep their values")
 }
 
-// share builds a second holder of x's blocks by hand, as a fork or a prefix hit will.
-func share(b *Blocks, x *Table) *Table {
-	y := &Table{pool: b, ids: slices.Clone(x.ids), tokens: x.tokens}
-	for _, id := range y.ids {
-		b.refs[id]++
-	}
-	return y
-}
-
 func TestReleaseHonoursReferences(t *testing.T) {
 	b := pool(t, 4, 2)
 	x := b.Table()
 	require.True(t, x.Grow(4))
-	y := share(b, x)
+	y := x.Fork()
 	require.NoError(t, b.Check(x, y))
 	x.Release()
 	require.Equal(t, 2, b.Free(), "y still holds both")
@@ -153,50 +142,4 @@ func TestCheckFinds(t *testing.T) {
 	b := pool(t, 4, 2)
 	require.True(t, b.Table().Grow(1))
 	require.EqualError(t, b.Check(), "cache: block 0 has 1 references, but 0 tables hold it", "a lost table is a leak")
-}
-
-// TestRandom grows, shares and releases at random. No slot may ever belong to two positions of unrelated tables.
-func TestRandom(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	b := pool(t, 13, 3)
-	var tables []*Table
-	for step := range 5000 {
-		switch r.IntN(4) {
-		case 0:
-			tables = append(tables, b.Table())
-		case 1, 2:
-			if len(tables) > 0 {
-				x := tables[r.IntN(len(tables))]
-				n, free, tokens := r.IntN(8), b.Free(), x.Len()
-				fits := b.Need(tokens+n)-b.Need(tokens) <= free
-				require.Equal(t, fits, x.Grow(n))
-				if !fits {
-					require.Equal(t, free, b.Free())
-					require.Equal(t, tokens, x.Len())
-				}
-			}
-		case 3:
-			if i := len(tables) - 1; i >= 0 {
-				j := r.IntN(i + 1)
-				tables[j].Release()
-				tables[j] = tables[i]
-				tables = tables[:i]
-			}
-		}
-		require.NoError(t, b.Check(tables...), "step %d", step)
-		seen := map[int32]bool{}
-		for _, x := range tables {
-			for p := range x.Len() {
-				s := x.Slot(p)
-				require.False(t, seen[s], "step %d: slot %d belongs to two positions", step, s)
-				require.Equal(t, x.Blocks(p + 1)[p/b.Size()], s/int32(b.Size()))
-				seen[s] = true
-			}
-		}
-	}
-	for _, x := range tables {
-		x.Release()
-	}
-	require.Equal(t, b.Len(), b.Free())
-	require.NoError(t, b.Check())
 }
