@@ -201,7 +201,7 @@ func kernelRows(n int) int {
 	switch {
 	case n <= 16:
 		return 8 // twice
-	case n <= 112:
+	case n <= 240:
 		return 9 // 8, several times, with more weight rows a lane: the order of sums is the same, but not of their code
 	}
 	return 64

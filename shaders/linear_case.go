@@ -27,7 +27,7 @@ func linearCases() []Case {
 		cases = append(cases, Case{name, func(b *bench) error { return b.linear(s, rows) }})
 	}
 	for _, f := range formats {
-		for _, rows := range []int{1, 3, 120} {
+		for _, rows := range []int{1, 3, 250} {
 			add(LinearShape{Format: f, N: 70, K: 352}, rows)
 		}
 		add(LinearShape{Format: f, N: 66, K: 544, Norm: true, Gate: true}, 2)
