@@ -33,6 +33,10 @@ func attentionCases() []Case {
 	add(8, 4, 64, KVF32, 0, span{1, 1}, span{1, 16}, span{1, 17}, span{2, 129}, span{1, 300})
 	add(8, 4, 64, KVF32, 0, span{5, 5}, span{33, 33}, span{70, 90}, span{1, 31})
 	add(8, 4, 64, KVF16, 0, span{1, 130}, span{6, 20})
+	add(8, 4, 64, KVInt8, 0, span{1, 1}, span{2, 129}, span{1, 300}, span{33, 70})
+	add(7, 1, 32, KVInt8, 5, span{1, 100}, span{9, 50}, span{3, 3})
+	add(6, 2, 80, KVInt8, 0, span{1, 50}, span{8, 33})
+	add(2, 1, 16, KVInt8, 0, span{1, 20}, span{5, 21})
 	add(7, 1, 32, KVF32, 5, span{1, 100}, span{9, 150}, span{3, 3})
 	add(3, 3, 16, KVF16, 3, span{1, 40}, span{35, 80})
 	add(2, 1, 128, KVF32, 0, span{1, 140}, span{20, 40})
@@ -61,22 +65,60 @@ func (p pool) row(value bool, head, slot int) []float32 {
 // kv makes a pool of random values on the device.
 func (b *bench) kv(s KVShape) (pool, KV) {
 	p := pool{s, b.normals(s.Blocks * 2 * s.KVHeads * s.Slots * s.HeadDim)}
-	var raw []byte
-	for i, v := range p.values {
-		if s.Type == KVF16 {
-			h := float16.Fromfloat32(v)
-			p.values[i] = h.Float32()
-			raw = binary.LittleEndian.AppendUint16(raw, h.Bits())
-		} else {
-			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
-		}
-	}
+	raw := p.encode()
+	p.decode(raw)
 	var chunks KV
 	for i := range s.Chunks() {
 		from := i * s.ChunkBlocks * s.BlockBytes()
 		chunks = append(chunks, b.buffer("kv", raw[from:from+s.ChunkBytes(i)]))
 	}
 	return p, chunks
+}
+
+// encode is the pool's bytes.
+func (p pool) encode() (raw []byte) {
+	s := p.shape
+	block := s.Slots * 2 * s.KVHeads * s.HeadDim // elements
+	for at := 0; at < len(p.values); at += block {
+		var scales []byte
+		for i := at; i < at+block; i += s.HeadDim {
+			v := p.values[i : i+s.HeadDim]
+			switch s.Type {
+			case KVF32:
+				raw = append(raw, floatBytes(v)...)
+			case KVF16:
+				for _, x := range v {
+					raw = binary.LittleEndian.AppendUint16(raw, float16.Fromfloat32(x).Bits())
+				}
+			case KVInt8:
+				q, scale := QuantizeKV(v)
+				for _, x := range q {
+					raw = append(raw, byte(x))
+				}
+				scales = binary.LittleEndian.AppendUint32(scales, math.Float32bits(scale))
+			}
+		}
+		raw = append(raw, scales...)
+	}
+	return raw
+}
+
+// decode takes the values that raw stands for.
+func (p pool) decode(raw []byte) {
+	s := p.shape
+	n, size := s.Slots*2*s.KVHeads*s.HeadDim, s.BlockBytes()
+	for i := range p.values {
+		block, at := raw[i/n*size:][:size], i%n
+		switch s.Type {
+		case KVF32:
+			p.values[i] = math.Float32frombits(binary.LittleEndian.Uint32(block[4*at:]))
+		case KVF16:
+			p.values[i] = float16.Frombits(binary.LittleEndian.Uint16(block[2*at:])).Float32()
+		case KVInt8:
+			scale := math.Float32frombits(binary.LittleEndian.Uint32(block[n+at/s.HeadDim*4:]))
+			p.values[i] = float32(int8(block[at])) * scale
+		}
+	}
 }
 
 func (b *bench) attention(heads, kvHeads, dim int, kind KVType, chunk int, spans []span) error {

@@ -59,6 +59,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- range $h := seq .QueryHeads %}
 			var d{% $h %} = vec4<f32>(0.0);
 {%- end %}
+{%- if .Int8 %}
+			let scale = kv_scale(block, at);
+{%- end %}
 			for (var i = 0u; i < HEAD_VECS; i++) {
 				let k = kv_load(block, at + i);
 {%- range $h := seq .QueryHeads %}
@@ -66,7 +69,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- end %}
 			}
 {%- range $h := seq .QueryHeads %}
-			s{% $h %} = dot(d{% $h %}, vec4<f32>(1.0));
+			s{% $h %} = dot(d{% $h %}, vec4<f32>(1.0)){% if $.Int8 %} * scale{% end %};
 {%- end %}
 		}
 {%- range $h := seq .QueryHeads %}
@@ -96,7 +99,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		if (group < GROUPS) {
 			for (var i = group; i < count; i += GROUPS) {
 				let t = first + i;
-				let v = kv_load(input[tile.table + t / SLOTS], v_at + (t % SLOTS) * HEAD_VECS + column);
+				let v = kv_scaled(input[tile.table + t / SLOTS], v_at + (t % SLOTS) * HEAD_VECS + column);
 {%- range $h := seq .QueryHeads %}
 				let p{% $h %} = scores[{% $h %}u * LANES + i];
 				a{% $h %} += v * p{% $h %};

@@ -38,7 +38,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		for (var i = local; i < TILE_VECS; i += LANES) {
 			let t = first + i / HEAD_VECS;
 			var v = vec4<f32>(0.0);
-			if (t < context) { v = kv_load(input[tile.table + t / SLOTS], k_at + (t % SLOTS) * HEAD_VECS + i % HEAD_VECS); }
+			if (t < context) { v = kv_scaled(input[tile.table + t / SLOTS], k_at + (t % SLOTS) * HEAD_VECS + i % HEAD_VECS); }
 			keys[i] = v;
 		}
 		workgroupBarrier();
@@ -49,7 +49,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		for (var i = local; i < TILE_VECS; i += LANES) {
 			let t = first + i / HEAD_VECS;
 			var v = vec4<f32>(0.0);
-			if (t < context) { v = kv_load(input[tile.table + t / SLOTS], v_at + (t % SLOTS) * HEAD_VECS + i % HEAD_VECS); }
+			if (t < context) { v = kv_scaled(input[tile.table + t / SLOTS], v_at + (t % SLOTS) * HEAD_VECS + i % HEAD_VECS); }
 			keys[i] = v;
 		}
 		var n = m;

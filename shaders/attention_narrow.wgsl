@@ -50,6 +50,10 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		for (var slot = 0u; slot < slots; slot++) {
 			let ki = k_at + slot * HEAD_VECS;
 			let vi = v_at + slot * HEAD_VECS;
+{%- if .Int8 %}
+			let key_scale = kv_scale(block, ki);
+			let value_scale = kv_scale(block, vi);
+{%- end %}
 {%- range $r := seq .Queries %}
 			var s{% $r %}_v = vec4<f32>(0.0);
 {%- end %}
@@ -60,18 +64,19 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- end %}
 {%- end %}
 {%- range $r := seq .Queries %}
-			let s{% $r %} = dot(s{% $r %}_v, vec4<f32>(1.0));
+			let s{% $r %} = dot(s{% $r %}_v, vec4<f32>(1.0)){% if $.Int8 %} * key_scale{% end %};
 			let seen{% $r %} = first + slot <= tile.pos + {% $r %}u;
 			let n{% $r %} = select(m{% $r %}, max(m{% $r %}, s{% $r %}), seen{% $r %});
 			let c{% $r %} = exp(m{% $r %} - n{% $r %});
 			let p{% $r %} = select(0.0, exp(s{% $r %} - n{% $r %}), seen{% $r %});
 			l{% $r %} = l{% $r %} * c{% $r %} + p{% $r %};
 			m{% $r %} = n{% $r %};
+			let w{% $r %} = p{% $r %}{% if $.Int8 %} * value_scale{% end %};
 {%- end %}
 {%- range $i := seq .Vecs %}
 			let v{% $i %} = kv_load(block, vi + {% $i %}u);
 {%- range $r := seq $.Queries %}
-			a{% $r %}_{% $i %} = a{% $r %}_{% $i %} * c{% $r %} + v{% $i %} * p{% $r %};
+			a{% $r %}_{% $i %} = a{% $r %}_{% $i %} * c{% $r %} + v{% $i %} * w{% $r %};
 {%- end %}
 {%- end %}
 		}

@@ -26,6 +26,7 @@ type ropeSpec struct {
 	Heads   int `wgsl:"HEADS"`
 	Rotated int `wgsl:"ROTATED"`
 	QVecs   int `wgsl:"Q_VECS"`
+	Lanes   int `wgsl:"LANES"` // of a workgroup of 64, those that work
 }
 
 // Rope rotates q in place, rotates k, and writes k and v to the KV slots of their rows.
@@ -40,7 +41,19 @@ func (s RopeShape) Check() error {
 	if s.Rotated%4 != 0 || s.Rotated > s.KV.HeadDim || s.KV.HeadDim%4 != 0 || s.Stride%4 != 0 {
 		return fmt.Errorf("shaders: rope: %d rotated of head dimension %d, stride %d: multiples of 4 are supported", s.Rotated, s.KV.HeadDim, s.Stride)
 	}
+	if s.KV.Type == KVInt8 && s.KV.HeadDim > 256 {
+		return fmt.Errorf("shaders: rope: head dimension %d is above the 256 that int8 KV supports", s.KV.HeadDim)
+	}
 	return nil
+}
+
+// lanes is how many of a workgroup's 64 lanes work: with int8 KV those of whole heads.
+func (s RopeShape) lanes() int {
+	if s.KV.Type == KVInt8 {
+		vecs := s.KV.HeadDim / 4
+		return 64 / vecs * vecs
+	}
+	return 64
 }
 
 // NewRope compiles the kernel.
@@ -48,7 +61,7 @@ func NewRope(d *gpu.Device, s RopeShape) (*Rope, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	spec := ropeSpec{&bindings{}, s.KV.spec(), s.HalfSplit, s.Heads, s.Rotated, s.Stride / 4}
+	spec := ropeSpec{&bindings{}, s.KV.spec(), s.HalfSplit, s.Heads, s.Rotated, s.Stride / 4, s.lanes()}
 	k, err := compile(d, "rope.wgsl", "rope", &spec)
 	return &Rope{d, s, k}, err
 }
@@ -66,7 +79,7 @@ func (r *Rope) Run(p *gpu.Pass, rows int, a RopeArgs) {
 		b = append(b, c.Whole())
 	}
 	lanes := rows * (r.Shape.Heads + 2*r.Shape.KV.KVHeads) * r.Shape.KV.HeadDim / 4
-	p.Dispatch(r.kernel, r.device.Grid1(ceilDiv(lanes, 64)), b...)
+	p.Dispatch(r.kernel, r.device.Grid1(ceilDiv(lanes, r.Shape.lanes())), b...)
 }
 
 // RopeRef is the reference of the rotation for one head: rotations holds (cos, sin) for each pair.

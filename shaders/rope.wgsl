@@ -1,14 +1,34 @@
 // Rope rotates q in place, rotates k, and writes k and v into their KV pages: Su et al. 2021 (RoFormer), Kwon et al. 2023.
-// A lane takes 4 elements of one head of one row: two rotated pairs, or 4 elements that are not rotated.
-// Grid: ceil(rows * (HEADS + 2 KV_HEADS) * HEAD_VECS / 64) workgroups.
+// A lane takes 4 elements of one head of one row: two rotated pairs, or 4 elements that are not rotated. With int8 pages a
+// workgroup takes whole heads, whose lanes agree on the scale: max|v| / 127, elements rounded to even.
+// Grid: ceil(rows * (HEADS + 2 KV_HEADS) * HEAD_VECS / LANES) workgroups.
 {% .StepWGSL %}
 {% .Binding %} var<uniform> step: Step;
 {% .Binding %} var<storage, read> input: array<u32>;
 {% .Binding %} var<storage, read_write> qkv: array<f32>;
 {%- range $c := seq .Chunks %}
-{% $.Binding %} var<storage, read_write> kv{% $c %}: array<{% if $.Half %}u32{% else %}f32{% end %}>;
+{% $.Binding %} var<storage, read_write> kv{% $c %}: array<{% if or $.Half $.Int8 %}u32{% else %}f32{% end %}>;
 {%- end %}
+{% if .Int8 %}
+var<workgroup> values: array<f32, 256>; // 4 of each lane, in the order of a head
+var<workgroup> tops: array<u32, 64>;    // largest magnitude of each lane, as bits: NaN is above all numbers
 
+// kv_store writes word at of a block: 4 elements, or a scale.
+fn kv_store(block: u32, at: u32, word: u32) {
+	let i = (block % CHUNK_BLOCKS) * BLOCK_VECS + at;
+	switch (block / CHUNK_BLOCKS) {
+{%- range $c := seq .Chunks %}
+		case {% $c %}u: { kv{% $c %}[i] = word; }
+{%- end %}
+		default: { }
+	}
+}
+
+fn magnitude(v: f32) -> u32 { return bitcast<u32>(v) & 0x7fffffffu; }
+
+// quantize is v in units of 1 / inverse, as a byte.
+fn quantize(v: f32, inverse: f32) -> u32 { return u32(clamp(i32(round(v * inverse)), -127, 127)) & 255u; }
+{%- else %}
 // kv_store writes elements at and at + 1 of a block.
 fn kv_store(block: u32, at: u32, a: f32, b: f32) {
 	let i = (block % CHUNK_BLOCKS) * BLOCK_VECS * 4u + at;
@@ -26,14 +46,18 @@ fn kv_store(block: u32, at: u32, a: f32, b: f32) {
 		default: { }
 	}
 }
+{%- end %}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-	let id = (wid.x + wid.y * nwg.x) * 64u + local;
+	let id = (wid.x + wid.y * nwg.x) * LANES + local;
 	let quad = id % HEAD_VECS;
 	let head = (id / HEAD_VECS) % (HEADS + 2u * KV_HEADS);
 	let row = id / HEAD_VECS / (HEADS + 2u * KV_HEADS);
-	if (row >= step.rows) { return; }
+	let live = local < LANES && row < step.rows;
+{%- if not .Int8 %}
+	if (!live) { return; }
+{%- end %}
 	let base = row * Q_VECS * 4u + head * HEAD_VECS * 4u;
 	var lo = quad * 4u; // first pair of neighbours
 	var hi = lo + 2u;   // second pair of neighbours
@@ -44,11 +68,17 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		hi = lo + ROTATED / 2u;
 	}
 {%- end %}
-	var a = qkv[base + lo];
-	var b = qkv[base + lo + 1u];
-	var c = qkv[base + hi];
-	var d = qkv[base + hi + 1u];
-	if (rotated) {
+	var a = 0.0;
+	var b = 0.0;
+	var c = 0.0;
+	var d = 0.0;
+	if (live) {
+		a = qkv[base + lo];
+		b = qkv[base + lo + 1u];
+		c = qkv[base + hi];
+		d = qkv[base + hi + 1u];
+	}
+	if (live && rotated) {
 		let at = step.rotations + row * ROTATED + quad * 4u;
 		let cos0 = bitcast<f32>(input[at]);
 		let sin0 = bitcast<f32>(input[at + 1u]);
@@ -70,17 +100,40 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		d = c0 * sin1 + d0 * cos1;
 {%- end %}
 	}
-	if (head < HEADS) {
-		if (!rotated) { return; }
+	if (live && rotated && head < HEADS) {
 		qkv[base + lo] = a;
 		qkv[base + lo + 1u] = b;
 		qkv[base + hi] = c;
 		qkv[base + hi + 1u] = d;
-		return;
 	}
+{%- if .Int8 %}
+	let first = local / HEAD_VECS * HEAD_VECS; // lane of this head
+	if (local < LANES) {
+		values[first * 4u + lo] = a;
+		values[first * 4u + lo + 1u] = b;
+		values[first * 4u + hi] = c;
+		values[first * 4u + hi + 1u] = d;
+		tops[local] = max(max(magnitude(a), magnitude(b)), max(magnitude(c), magnitude(d)));
+	}
+	workgroupBarrier();
+	if (!live || head < HEADS) { return; }
+	var bits = 0u;
+	for (var i = 0u; i < HEAD_VECS; i++) { bits = max(bits, tops[first + i]); }
+	let top = bitcast<f32>(bits);
+	let inverse = select(0.0, 127.0 / top, top > 1e-30); // a head of zeros has a scale of zero, one with a NaN or an infinity no numbers
+	let slot = input[step.slots + row];
+	// Keys' heads come first, values' after: the order of a block.
+	let token = (head - HEADS) * SLOTS + slot % SLOTS;
+	let at = local * 4u;
+	kv_store(slot / SLOTS, token * HEAD_VECS + quad, quantize(values[at], inverse) | (quantize(values[at + 1u], inverse) << 8u) |
+		(quantize(values[at + 2u], inverse) << 16u) | (quantize(values[at + 3u], inverse) << 24u));
+	if (quad == 0u) { kv_store(slot / SLOTS, SCALES_AT + token, bitcast<u32>(top * (1.0 / 127.0))); }
+{%- else %}
+	if (head < HEADS) { return; }
 	let slot = input[step.slots + row];
 	// Keys' heads come first, values' after: the order of a block.
 	let at = ((head - HEADS) * SLOTS + slot % SLOTS) * HEAD_VECS * 4u;
 	kv_store(slot / SLOTS, at + lo, a, b);
 	kv_store(slot / SLOTS, at + hi, c, d);
+{%- end %}
 }

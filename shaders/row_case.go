@@ -1,11 +1,8 @@
 package shaders
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
-
-	"github.com/x448/float16"
 
 	"umbra/gpu"
 )
@@ -21,6 +18,8 @@ func ropeCases() []Case {
 	}{
 		{4, 2, 64, 64, false, KVF32, 3}, {4, 2, 64, 64, true, KVF32, 8}, {3, 1, 32, 16, false, KVF16, 8},
 		{14, 2, 64, 64, true, KVF16, 2}, {2, 2, 80, 20, true, KVF32, 8}, {1, 1, 128, 0, false, KVF32, 8},
+		{4, 2, 64, 64, false, KVInt8, 3}, {14, 2, 64, 64, true, KVInt8, 8}, {3, 1, 32, 16, false, KVInt8, 2},
+		{2, 2, 80, 20, true, KVInt8, 8}, {1, 1, 128, 0, false, KVInt8, 8}, {3, 1, 16, 8, true, KVInt8, 8}, {1, 1, 256, 256, true, KVInt8, 3},
 	} {
 		name := fmt.Sprintf("rope %d+%d heads of %d, %d rotated, half-split %v, %v", c.heads, c.kvHeads, c.dim, c.rotated, c.halfSplit, c.kind)
 		cases = append(cases, Case{name, func(b *bench) error {
@@ -75,29 +74,43 @@ func (b *bench) rope(s RopeShape) error {
 	}
 	b.compare(got, qkv, s.Heads*dim, s.Stride, 1e-6)
 	// The pool: what was written, and that nothing else was.
-	at := 0
+	var raw []byte
 	for i, c := range chunks {
-		raw, err := b.device.Read(c, 0, uint64(s.KV.ChunkBytes(i)))
+		part, err := b.device.Read(c, 0, uint64(s.KV.ChunkBytes(i)))
 		if err != nil {
 			return err
 		}
-		tolerance := 1e-6
-		var floats []byte
-		if s.KV.Type == KVF16 {
-			tolerance = 1e-3 // one f16 step
-			for j := 0; j < len(raw); j += 2 {
-				v := float16.Frombits(binary.LittleEndian.Uint16(raw[j:])).Float32()
-				floats = binary.LittleEndian.AppendUint32(floats, math.Float32bits(v))
-			}
-		} else {
-			floats = raw
-		}
-		n := len(floats) / 4
-		b.compare(floats, values.values[at:at+n], 1, 1, tolerance)
-		at += n
+		raw = append(raw, part...)
+	}
+	stored := pool{s.KV, make([]float32, len(values.values))}
+	stored.decode(raw)
+	switch s.KV.Type {
+	case KVF32:
+		b.compare(raw, values.values, 1, 1, 1e-6)
+	case KVF16:
+		b.compare(floatBytes(stored.values), values.values, 1, 1, 1e-3) // one f16 step
+	case KVInt8:
+		b.quantized(stored.values, values.values, dim)
 	}
 	b.result.Time = time
 	return nil
+}
+
+// quantized takes, for heads of dim values stored as int8, how much further than half a step each is from what was to be
+// stored, in steps.
+func (b *bench) quantized(got, want []float32, dim int) {
+	b.result.Tolerance = 1e-3 // of a step: 127 units in the last place of a float are 1e-5
+	for at := 0; at < len(want); at += dim {
+		_, scale := QuantizeKV(want[at : at+dim])
+		for i := at; i < at+dim; i++ {
+			if e := math.Abs(float64(got[i]-want[i]))/float64(scale) - 0.5; e > b.result.Error {
+				b.result.Error = e
+			} else if e != e {
+				b.result.Error = math.Inf(1)
+				return
+			}
+		}
+	}
 }
 
 // rowCases covers the operations that go row by row.

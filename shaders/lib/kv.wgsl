@@ -1,28 +1,46 @@
+{%- define "kv_vec" %}{% if .Int8 %}u32{% else if .Half %}vec2<u32>{% else %}vec4<f32>{% end %}{% end %}
+
 {%- define "kv_read" %}
 {%- range $c := seq .Chunks %}
-{% $.Binding %} var<storage, read> kv{% $c %}: array<{% if $.Half %}vec2<u32>{% else %}vec4<f32>{% end %}>;
+{% $.Binding %} var<storage, read> kv{% $c %}: array<{% template "kv_vec" $ %}>;
 {%- end %}
 
-// kv_load reads vector `at` of a block: [key, value][kv head][slot][HEAD_VECS].
-fn kv_load(block: u32, at: u32) -> vec4<f32> {
+// kv_raw reads vector `at` of a block as it is stored: [key, value][kv head][slot][HEAD_VECS].
+fn kv_raw(block: u32, at: u32) -> {% template "kv_vec" . %} {
 {%- if eq .Chunks 1 %}
-	let v = kv0[block * BLOCK_VECS + at];
+	return kv0[block * BLOCK_VECS + at];
 {%- else %}
 	let i = (block % CHUNK_BLOCKS) * BLOCK_VECS + at;
-	var v: {% if .Half %}vec2<u32>{% else %}vec4<f32>{% end %};
+	var v: {% template "kv_vec" . %};
 	switch (block / CHUNK_BLOCKS) {
 {%- range $c := seq .Chunks %}
 		case {% $c %}u: { v = kv{% $c %}[i]; }
 {%- end %}
 		default: { }
 	}
+	return v;
 {%- end %}
-{%- if .Half %}
+}
+
+// kv_load is 4 elements{% if .Int8 %}, not yet scaled{% end %}.
+fn kv_load(block: u32, at: u32) -> vec4<f32> {
+	let v = kv_raw(block, at);
+{%- if .Int8 %}
+	return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(v << 24u, v << 16u, v << 8u, v)) >> vec4<u32>(24u));
+{%- else if .Half %}
 	return vec4<f32>(unpack2x16float(v.x), unpack2x16float(v.y));
 {%- else %}
 	return v;
 {%- end %}
 }
+{%- if .Int8 %}
+
+// kv_scale is what the elements of vector at's token and head are multiplied by: [key, value][kv head][slot].
+fn kv_scale(block: u32, at: u32) -> f32 { return bitcast<f32>(kv_raw(block, SCALES_AT + at / HEAD_VECS)); }
+{%- end %}
+
+// kv_scaled is 4 elements as they were written, but for rounding.
+fn kv_scaled(block: u32, at: u32) -> vec4<f32> { return kv_load(block, at){% if .Int8 %} * kv_scale(block, at){% end %}; }
 {%- end %}
 
 {%- define "tile" %}
