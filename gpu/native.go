@@ -54,7 +54,12 @@ __attribute__((weak, visibility("hidden"))) int _Unwind_RaiseException(void *exc
 #endif
 
 static bool umbra_submit(void *queue, void *commands) { UMBRA_GUARDED(wgpuQueueSubmit(queue, 1, &commands)) }
-static bool umbra_poll(void *device, bool *empty) { UMBRA_GUARDED(*empty = wgpuDevicePoll(device, false, 0)) }
+// umbra_poll returns -1 if the library gave up, else whether the queue is empty.
+static bool umbra_poll_into(void *device, int *empty) { UMBRA_GUARDED(*empty = wgpuDevicePoll(device, false, 0)) }
+static int umbra_poll(void *device) {
+	int empty = 0;
+	return umbra_poll_into(device, &empty) ? empty : -1;
+}
 
 // umbra_error keeps the first error it is told of. It lives in C memory, so callbacks never touch Go memory.
 typedef struct { int type; char message[2048]; } umbra_error;
@@ -119,9 +124,8 @@ func submitGuarded(q *wgpu.Queue, c *wgpu.CommandBuffer) bool {
 // pollGuarded polls without waiting and returns whether the queue is empty; ok is false if the library gave up on the
 // device.
 func pollGuarded(d *wgpu.Device) (empty, ok bool) {
-	var e C.bool
-	ok = bool(C.umbra_poll(rawDevice(d), &e))
-	return bool(e), ok
+	r := C.umbra_poll(rawDevice(d))
+	return r > 0, r >= 0
 }
 
 // nativeError is an error slot in C memory.

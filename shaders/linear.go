@@ -92,13 +92,21 @@ type Linear struct {
 	tuning Tuning
 	Shape  LinearShape
 
-	kernels map[linearVariant]*gpu.Kernel
+	kernels map[linearVariant]linearKernel
 }
 
-// linearVariant is one kernel of a Linear: a source file, for up to that many tokens at once and weight rows a lane.
+// linearVariant is one kernel of a Linear: a source file, for so many tokens at once; full is Matvec with more tokens
+// than two tiles of them.
 type linearVariant struct {
-	file            string
-	tokens, perLane int
+	file   string
+	tokens int
+	full   bool
+}
+
+// linearKernel is a compiled variant and its grid over the weight rows.
+type linearKernel struct {
+	kernel  *gpu.Kernel
+	weights [3]uint32
 }
 
 // NewLinear checks the shape. Kernels are compiled when first needed.
@@ -113,7 +121,7 @@ func NewLinear(d *gpu.Device, tuning Tuning, s LinearShape) (*Linear, error) {
 	case s.Gate && (s.Bias || s.Residual):
 		return nil, fmt.Errorf("shaders: linear: bias and residual do not combine with a gate")
 	}
-	return &Linear{d, tuning, s, map[linearVariant]*gpu.Kernel{}}, nil
+	return &Linear{d, tuning, s, map[linearVariant]linearKernel{}}, nil
 }
 
 // Weights are a matrix's planes on the device; Scales is nil for formats without.
@@ -161,36 +169,51 @@ const (
 	matvecRows   = 240
 )
 
+// narrowTokens is how many token rows MatvecNarrow takes at once.
+const narrowTokens = 4
+
 // gemmTile is how many weight rows, and token rows, a workgroup of Gemm takes.
 const gemmTile = 64
 
-// kernel returns the kernel for a number of token rows, compiled once, and its grid.
-func (l *Linear) kernel(rows int) (*gpu.Kernel, [3]uint32, error) {
-	s := l.Shape.spec()
-	var v linearVariant
-	var grid [3]uint32
+// variant picks the kernel for a number of token rows.
+func (l *Linear) variant(rows int) linearVariant {
 	switch {
 	case l.tuning.Narrow:
-		s.narrow(rows)
-		g := l.device.Grid1(ceilDiv(s.Weights, s.Rows))
-		v, grid = linearVariant{"matvec_narrow", s.Tokens, 0}, [3]uint32{g[0], uint32(ceilDiv(rows, s.Tokens)), g[1]}
+		return linearVariant{file: "matvec_narrow", tokens: tokensFor(rows, narrowTokens)}
 	case rows <= matvecRows:
-		s.matvec(rows, l.tuning.matvec)
-		v, grid = linearVariant{"matvec", s.Tokens, s.PerLane}, l.device.Grid1(ceilDiv(s.Weights, s.Rows))
-		grid[2] = uint32(ceilDiv(rows, s.Tokens))
+		return linearVariant{file: "matvec", tokens: tokensFor(rows, matvecTokens), full: rows > 2*matvecTokens}
 	default:
-		s.PerLane = 4
-		v, grid = linearVariant{"gemm", gemmTile, 4}, [3]uint32{uint32(ceilDiv(s.Weights, gemmTile)), uint32(ceilDiv(rows, gemmTile)), 1}
+		return linearVariant{file: "gemm", tokens: gemmTile}
 	}
-	if k := l.kernels[v]; k != nil {
-		return k, grid, nil
+}
+
+// kernel returns the kernel for a number of token rows, compiled once, and its grid.
+func (l *Linear) kernel(rows int) (*gpu.Kernel, [3]uint32, error) {
+	v := l.variant(rows)
+	k, ok := l.kernels[v]
+	if !ok {
+		s := l.Shape.spec()
+		switch v.file {
+		case "matvec_narrow":
+			s.narrow(v)
+		case "matvec":
+			s.matvec(v, l.tuning.matvec)
+		case "gemm":
+			s.Rows, s.PerLane = gemmTile, 4
+		}
+		var err error
+		k.kernel, err = compile(l.device, v.file+".wgsl", l.name(fmt.Sprintf("%s%d", v.file, v.tokens)), &s)
+		if err != nil {
+			return nil, [3]uint32{}, err
+		}
+		k.weights = l.device.Grid1(ceilDiv(s.Weights, s.Rows))
+		l.kernels[v] = k
 	}
-	k, err := compile(l.device, v.file+".wgsl", l.name(fmt.Sprintf("%s%d", v.file, v.tokens)), &s)
-	if err != nil {
-		return nil, grid, err
+	tiles := uint32(ceilDiv(rows, v.tokens))
+	if v.file == "matvec" {
+		return k.kernel, [3]uint32{k.weights[0], k.weights[1], tiles}, nil
 	}
-	l.kernels[v] = k
-	return k, grid, nil
+	return k.kernel, [3]uint32{k.weights[0], tiles, k.weights[1]}, nil
 }
 
 // name is the kernel's name with what tells its variants apart in a profile.
@@ -232,14 +255,14 @@ var (
 	fullTile = matvecTile{8, 8, 4, 1}
 )
 
-// matvec sets what matvec.wgsl needs for that many token rows.
-func (s *linearSpec) matvec(rows int, override map[int]matvecTile) {
-	s.Tokens = tokensFor(rows, matvecTokens)
+// matvec sets what matvec.wgsl needs.
+func (s *linearSpec) matvec(v linearVariant, override map[int]matvecTile) {
+	s.Tokens = v.tokens
 	tile := matvecTiles[s.Tokens]
 	switch {
 	case s.Tokens == 1 && s.Weights >= tallRows:
 		tile = tallTile
-	case rows > 2*matvecTokens:
+	case v.full:
 		tile = fullTile
 	}
 	if o, ok := override[s.Tokens]; ok {
@@ -256,8 +279,8 @@ func (s *linearSpec) matvec(rows int, override map[int]matvecTile) {
 }
 
 // narrow sets what matvec_narrow.wgsl needs.
-func (s *linearSpec) narrow(rows int) {
-	s.Tokens = tokensFor(rows, 4)
+func (s *linearSpec) narrow(v linearVariant) {
+	s.Tokens = v.tokens
 	s.Rows = 32
 	s.Results = s.Rows / s.OutDiv * s.Tokens
 	s.Partials = (s.Rows*s.Tokens + s.Tokens) * 8
