@@ -33,6 +33,9 @@ func (s *Scheduler) Commit(b *batch.Batch, out []batch.Output) ([]Event, error) 
 			events = append(events, s.advance(q, out[0]))
 		}
 		out = out[n:]
+		if !s.config.NoPrefixReuse && !failed(events, q) {
+			q.table.Seal(q.tokens[:q.computed])
+		}
 		if q.ended {
 			s.remove(q)
 		}
@@ -86,6 +89,12 @@ func (s *Scheduler) advance(q *sequence, out batch.Output) Event {
 		return q.end(Event{Err: fmt.Errorf("scheduler: sequence %d: %w", q.id, err)}, Failed)
 	}
 	return q.accept(id, s.config.Piece)
+}
+
+// failed reports whether the latest event is that q has failed: then its cache may hold no numbers.
+func failed(events []Event, q *sequence) bool {
+	last := len(events) - 1
+	return last >= 0 && events[last].ID == q.id && events[last].Reason == Failed
 }
 
 // remove forgets an ended sequence and frees its blocks. None of its rows is in flight.

@@ -23,6 +23,8 @@ type Event struct {
 type Usage struct {
 	// Prompt is the number of prompt tokens, Generated that of tokens sampled, the stop token that ended it included.
 	Prompt, Generated int
+	// Cached is how many of the prompt's tokens were found in the cache, and not computed, when it was first admitted.
+	Cached int
 	// Preemptions is how often it lost its cache to an older sequence and computed it again.
 	Preemptions int
 }

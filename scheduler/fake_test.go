@@ -21,16 +21,24 @@ func syllable(id int32) []byte {
 	return []byte{consonants[int(id)/len(vowels)], vowels[int(id)%len(vowels)]}
 }
 
-// cell is one slot of the fake cache. A real one holds a key and a value; this one remembers whose.
+// cell is one slot of the fake cache. A real one holds a key and a value, which depend on all tokens up to there; so does
+// chain.
 type cell struct {
-	id       uint64
 	token    int32
 	position int32
+	chain    uint64
+}
+
+// link makes a position's chain of the one before it.
+func link(before uint64, token, position int32) uint64 {
+	h := fnv.New64a()
+	_ = binary.Write(h, binary.LittleEndian, []uint64{before, uint64(token), uint64(position)})
+	return h.Sum64()
 }
 
 // fake stands in for a model. It writes each row's token to the row's slot, then reads every output row's context back
 // through the block table and makes logits of nothing else: a wrong slot, table or position, a block shared by mistake,
-// or a token computed too early or never, changes what comes next or is an error.
+// a copy that is missing or wrong, or a token computed too early or never, changes what comes next or is an error.
 type fake struct {
 	blockSize int
 	cells     []cell
@@ -45,7 +53,11 @@ func (f *fake) run(b *batch.Batch) ([]batch.Output, error) {
 	if n == 0 || len(b.Positions) != n || len(b.Slots) != n {
 		return nil, fmt.Errorf("fake: %d tokens, %d positions, %d slots", n, len(b.Positions), len(b.Slots))
 	}
+	if err := f.copy(b.Copies); err != nil {
+		return nil, err
+	}
 	row, top := 0, 0
+	written := map[int32]bool{}
 	for _, s := range b.Sequences {
 		if s.Start != row || s.Rows < 1 || s.Outputs < 0 || s.Outputs > s.Rows {
 			return nil, fmt.Errorf("fake: sequence %d starts at %d, want %d, with %d rows, %d outputs", s.ID, s.Start, row, s.Rows, s.Outputs)
@@ -59,10 +71,15 @@ func (f *fake) run(b *batch.Batch) ([]batch.Output, error) {
 			return nil, fmt.Errorf("fake: sequence %d has %d blocks for position %d", s.ID, len(s.Blocks), last)
 		}
 		for r := s.Start; r < row; r++ {
-			if p := int(b.Positions[r]); p != last-(row-1-r) {
+			p := int(b.Positions[r])
+			if p != last-(row-1-r) {
 				return nil, fmt.Errorf("fake: sequence %d: row %d is position %d", s.ID, r, p)
 			}
-			f.cells[b.Slots[r]] = cell{s.ID, b.Tokens[r], b.Positions[r]}
+			if written[b.Slots[r]] || b.Slots[r] != s.Blocks[p/f.blockSize]*int32(f.blockSize)+int32(p%f.blockSize) {
+				return nil, fmt.Errorf("fake: sequence %d writes position %d to slot %d", s.ID, p, b.Slots[r])
+			}
+			written[b.Slots[r]] = true
+			f.write(s, b.Tokens[r], p)
 		}
 	}
 	if row != n {
@@ -84,13 +101,46 @@ func (f *fake) run(b *batch.Batch) ([]batch.Output, error) {
 	return out, nil
 }
 
+// copy does a step's copies.
+func (f *fake) copy(copies []batch.Copy) error {
+	targets := map[int32]bool{}
+	for _, c := range copies {
+		if targets[c.To] {
+			return fmt.Errorf("fake: block %d is copied to twice", c.To)
+		}
+		targets[c.To] = true
+	}
+	for _, c := range copies {
+		if targets[c.From] {
+			return fmt.Errorf("fake: block %d is copied from and to", c.From)
+		}
+		copy(f.cells[int(c.To)*f.blockSize:][:f.blockSize], f.cells[int(c.From)*f.blockSize:])
+	}
+	return nil
+}
+
+// at returns the cell of a sequence's position.
+func (f *fake) at(s batch.Sequence, position int) *cell {
+	return &f.cells[int(s.Blocks[position/f.blockSize])*f.blockSize+position%f.blockSize]
+}
+
+// write fills the cell of a position from the one before it.
+func (f *fake) write(s batch.Sequence, token int32, position int) {
+	before := uint64(0)
+	if position > 0 {
+		before = f.at(s, position-1).chain
+	}
+	*f.at(s, position) = cell{token, int32(position), link(before, token, int32(position))}
+}
+
 // logits reads the sequence's context up to a position and makes the logits that follow it.
 func (f *fake) logits(s batch.Sequence, position int) ([]float32, error) {
 	h := fnv.New64a()
+	before := uint64(0)
 	for p := range position + 1 {
-		c := f.cells[int(s.Blocks[p/f.blockSize])*f.blockSize+p%f.blockSize]
-		if c.id != s.ID || int(c.position) != p {
-			return nil, fmt.Errorf("fake: position %d of sequence %d holds position %d of sequence %d", p, s.ID, c.position, c.id)
+		c := f.at(s, p)
+		if before = link(before, c.token, int32(p)); c.chain != before || int(c.position) != p {
+			return nil, fmt.Errorf("fake: position %d of sequence %d holds position %d of another", p, s.ID, c.position)
 		}
 		_ = binary.Write(h, binary.LittleEndian, c.token)
 	}

@@ -68,17 +68,33 @@ func (s *Scheduler) planChunks(budget int) (left int) {
 func (s *Scheduler) admit(budget int) {
 	for budget > 0 && len(s.waiting) > 0 && len(s.running) < s.config.MaxSequences {
 		q := s.waiting[0]
-		if s.blocks.Free() < s.blocks.Need(len(q.tokens))+len(s.running) {
+		found := s.match(q)
+		if s.blocks.Free() < s.blocks.Need(len(q.tokens)-found)+len(s.running) {
+			q.table.Release()
 			return
 		}
-		if !q.table.Grow(len(q.tokens)) {
+		if !q.table.Grow(len(q.tokens) - found) {
 			panic(fmt.Sprintf("scheduler: sequence %d of %d tokens does not fit in the cache", q.id, len(q.tokens)))
+		}
+		q.start(found)
+		if !s.config.NoPrefixReuse {
+			s.counted.PrefixQueries += len(q.tokens)
+			s.counted.PrefixHits += found
 		}
 		s.waiting = slices.Delete(s.waiting, 0, 1)
 		s.running = append(s.running, q)
 		q.rows = min(q.pending(), budget)
 		budget -= q.rows
 	}
+}
+
+// match gives a waiting sequence the blocks of the longest beginning of its tokens that is in the cache, less than all
+// of them, and returns its length: whole blocks.
+func (s *Scheduler) match(q *sequence) int {
+	if s.config.NoPrefixReuse {
+		return 0
+	}
+	return q.table.Match(q.tokens[:len(q.tokens)-1])
 }
 
 // preemptNewest takes the blocks of the newest running sequence and puts it at the front of the queue. What it knows
@@ -116,6 +132,9 @@ func (s *Scheduler) layOut() {
 // layOut appends the sequence's rows to a batch.
 func (q *sequence) layOut(b *batch.Batch) {
 	end := q.computed + q.rows
+	if c, ok := q.table.TakeCopy(); ok {
+		b.Copies = append(b.Copies, batch.Copy(c))
+	}
 	seq := batch.Sequence{ID: q.id, Start: len(b.Tokens), Rows: q.rows, Blocks: q.table.Blocks(end)}
 	b.Tokens = append(b.Tokens, q.tokens[q.computed:end]...)
 	for p := q.computed; p < end; p++ {

@@ -17,7 +17,12 @@ import (
 // randomRequest asks for anything that could be; it may be refused.
 func randomRequest(r *rand.Rand, c Config) Request {
 	q := Request{MaxTokens: r.IntN(20)}
-	for range 1 + r.IntN(c.Context*2/3) {
+	if r.IntN(2) == 0 { // a beginning that others have too
+		for i := range r.IntN(c.Context / 2) {
+			q.Prompt = append(q.Prompt, int32(i*i%7))
+		}
+	}
+	for range 1 + r.IntN(c.Context*2/3-len(q.Prompt)) {
 		q.Prompt = append(q.Prompt, r.Int32N(int32(c.Vocabulary)))
 	}
 	if r.IntN(3) > 0 {
@@ -46,11 +51,12 @@ func TestRandom(t *testing.T) {
 		steps = 300
 	}
 	for _, c := range []Config{
-		{BlockSize: 4, Blocks: 40, MaxBatchTokens: 24, MaxSequences: 8, Context: 48}, // roomy: hardly ever preempts
-		{BlockSize: 2, Blocks: 14, MaxBatchTokens: 7, MaxSequences: 6, Context: 24},  // tight: preempts often
-		{BlockSize: 1, Blocks: 20, MaxBatchTokens: 3, MaxSequences: 3, Context: 40},  // cache smaller than the context
-		{BlockSize: 16, Blocks: 3, MaxBatchTokens: 64, MaxSequences: 5, Context: 30}, // few large blocks
-		{BlockSize: 3, Blocks: 30, MaxBatchTokens: 1, MaxSequences: 1, Context: 20},  // one at a time
+		{BlockSize: 4, Blocks: 40, MaxBatchTokens: 24, MaxSequences: 8, Context: 48},                     // roomy: hardly ever preempts
+		{BlockSize: 2, Blocks: 14, MaxBatchTokens: 7, MaxSequences: 6, Context: 24},                      // tight: preempts often
+		{BlockSize: 1, Blocks: 20, MaxBatchTokens: 3, MaxSequences: 3, Context: 40},                      // cache smaller than the context
+		{BlockSize: 16, Blocks: 3, MaxBatchTokens: 64, MaxSequences: 5, Context: 30},                     // few large blocks
+		{BlockSize: 3, Blocks: 30, MaxBatchTokens: 1, MaxSequences: 1, Context: 20},                      // one at a time
+		{BlockSize: 2, Blocks: 15, MaxBatchTokens: 9, MaxSequences: 6, Context: 24, NoPrefixReuse: true}, // tight
 	} {
 		c.Vocabulary, c.Piece = syllables, syllable
 		t.Run(fmt.Sprintf("%dx%d", c.Blocks, c.BlockSize), func(t *testing.T) {
@@ -78,7 +84,8 @@ func TestRandom(t *testing.T) {
 			require.Equal(t, c.Blocks, st.BlocksFree, "at idle every block is free")
 			require.Zero(t, st.Waiting+st.Running)
 			require.Empty(t, x.results, "every sequence has ended")
-			if c.Blocks == 14 {
+			require.Equal(t, !c.NoPrefixReuse, st.PrefixHits > 0, "or the test tests too little")
+			if c.Blocks == 14 || c.Blocks == 15 {
 				require.NotZero(t, st.Preemptions, "or the test tests too little")
 			}
 		})
@@ -185,7 +192,7 @@ func (x *randomRun) event(e Event) {
 	if e.Reason == StopToken {
 		generated++
 	}
-	require.Equal(x.t, Usage{len(q.Prompt), generated, e.Usage.Preemptions}, e.Usage)
+	require.Equal(x.t, Usage{Prompt: len(q.Prompt), Generated: generated, Cached: e.Usage.Cached, Preemptions: e.Usage.Preemptions}, e.Usage)
 	want, err := alone(x.c, q)
 	require.NoError(x.t, err)
 	if e.Reason == Cancelled || e.Reason == Failed {

@@ -17,9 +17,13 @@
 // chunks of prefill with decode Sarathi's (Agrawal et al. 2023, arXiv 2308.16369).
 //
 // Order is first come, first served. Sequences are admitted in the order of Add; when the cache is full the newest
-// running one is preempted: it gives its blocks back, waits at the front of the queue, and later computes everything
-// it knew again, without sampling any of it again. So the oldest sequence always proceeds, and how requests are
+// running one is preempted: it gives its blocks back, waits at the front of the queue, and later computes what it knew
+// again, without sampling any of it again. So the oldest sequence always proceeds, and how requests are
 // batched never shows in their tokens.
+//
+// Full blocks of committed steps are remembered (package cache). Who is admitted takes the longest beginning of its
+// tokens that is still there, its own after a preemption among them, and computes the rest; at least one row, for the
+// logits.
 package scheduler
 
 import (
@@ -42,6 +46,9 @@ type Config struct {
 	Context int
 	// Vocabulary is the number of token ids, and so of logits in a row.
 	Vocabulary int
+	// NoPrefixReuse turns off that a sequence takes the cache of an earlier one, running or ended, for the full blocks
+	// of their common beginning.
+	NoPrefixReuse bool
 	// Piece returns a token's bytes, for event text and stop strings; it may be any part of a UTF-8 rune. The slice is
 	// not kept or written to. Nil: events have no text, and requests with stop strings are refused.
 	Piece func(id int32) []byte
@@ -111,6 +118,9 @@ type Stats struct {
 	Steps, Rows, Outputs int
 	// Recomputed totals those of Rows that had been computed before and were lost to preemption.
 	Recomputed int
+	// PrefixQueries totals the known tokens of sequences when they were admitted, first or after a preemption, and
+	// PrefixHits those of them that were found in the cache and not computed. Both 0 with Config.NoPrefixReuse.
+	PrefixHits, PrefixQueries int
 	// Preemptions totals how often a sequence lost its blocks.
 	Preemptions int
 }

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata")
 // TestScripts runs testdata/*.txt. A script is a list of entries, apart by blank lines: commands, one a line, then
 // ---- and what they print. Lines that start with # are comments. Every command is followed by Check.
 //
-//	new block=4 blocks=16 rows=16 sequences=4 context=32 [nopiece]
+//	new block=4 blocks=16 rows=16 sequences=4 context=32 [nopiece] [noreuse]
 //	add NAME prompt=N [max=N] [stop=S,S] [stoptoken=S] [temp=F] [topk=N] [topp=F] [penalty=F] [last=N] [seed=N]
 //	next, commit, step [N], run (to idle), fail [TEXT], cancel NAME, state
 //	alone NAME (compares what NAME has come to with a run of its own)
@@ -163,6 +163,8 @@ func (x *script) open(args []string) (err error) {
 			x.config.MaxSequences = n
 		case "context":
 			x.config.Context = n
+		case "noreuse":
+			x.config.NoPrefixReuse = true
 		case "nopiece":
 			x.config.Piece = nil
 		default:
@@ -289,6 +291,9 @@ func (x *script) events(events []Event) {
 		}
 		if e.Reason != Unfinished {
 			fmt.Fprintf(&line, " ends: %v (%d + %d tokens", e.Reason, e.Usage.Prompt, e.Usage.Generated)
+			if e.Usage.Cached > 0 {
+				fmt.Fprintf(&line, ", %d cached", e.Usage.Cached)
+			}
 			if e.Usage.Preemptions > 0 {
 				fmt.Fprintf(&line, ", preempted %d times", e.Usage.Preemptions)
 			}
@@ -317,8 +322,12 @@ func (x *script) state() {
 		x.printf("  %s waits %d/%d", x.names[q.id], q.computed, len(q.tokens))
 	}
 	st := x.s.Stats()
-	x.printf("  free %d of %d; %d steps, %d rows (%d again), %d outputs, %d preemptions",
+	line := fmt.Sprintf("  free %d of %d; %d steps, %d rows (%d again), %d outputs, %d preemptions",
 		st.BlocksFree, st.Blocks, st.Steps, st.Rows, st.Recomputed, st.Outputs, st.Preemptions)
+	if st.PrefixHits > 0 {
+		line += fmt.Sprintf("; %d of %d tokens found", st.PrefixHits, st.PrefixQueries)
+	}
+	x.printf("%s", line)
 }
 
 func (x *script) alone(name string) error {

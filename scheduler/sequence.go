@@ -28,16 +28,26 @@ type sequence struct {
 	stopTokens []int32
 	stop       stopper
 
-	sampled     int // tokens drawn, a stop token among them
+	admitted    bool // before, if not now
+	cached      int  // prompt tokens found in the cache when it was first admitted
+	sampled     int  // tokens drawn, a stop token among them
 	preemptions int
 }
 
 // pending returns how many known tokens are not computed; at least 1 between steps.
 func (q *sequence) pending() int { return len(q.tokens) - q.computed }
 
+// start lets a sequence run whose first tokens were found in the cache.
+func (q *sequence) start(found int) {
+	if !q.admitted {
+		q.admitted, q.cached = true, found
+	}
+	q.computed = found
+}
+
 // usage sums up the sequence so far.
 func (q *sequence) usage() Usage {
-	return Usage{Prompt: q.prompt, Generated: q.sampled, Preemptions: q.preemptions}
+	return Usage{Prompt: q.prompt, Generated: q.sampled, Cached: q.cached, Preemptions: q.preemptions}
 }
 
 // want says what the sequence's output rows must give, and for WantTop how many entries.

@@ -29,10 +29,16 @@ type Batch struct {
 	Slots []int32
 	// Sequences lists the S sequences in row order.
 	Sequences []Sequence
+	// Copies lists KV blocks to be copied before anything else of the step is done, each in all layers, keys and values.
+	// No block is the target of two, or both source and target, so their order does not matter. Nil if none.
+	Copies []Copy
 	// TopK is how many entries a WantTop row needs: the largest asked for by any sequence of the step, at most MaxTopK
 	// and at most the vocabulary. 0 if none.
 	TopK int
 }
+
+// Copy copies a whole KV block: every slot of block From to the same slot of block To.
+type Copy struct{ From, To int32 }
 
 // Sequence is one sequence's share of a step.
 type Sequence struct {
