@@ -10,7 +10,7 @@ import (
 // buffers are a model's scratch. Rows are padded to whole blocks of 32 columns; padding is zero and stays so.
 type buffers struct {
 	step     *gpu.Buffer // shaders.Step
-	input    *gpu.Buffer // the step's words: ids, positions, slots, rotations, tiles, block tables
+	input    *gpu.Buffer // the step's words: ids, positions, slots, rotations, tiles, block tables, copies
 	x        *gpu.Buffer // residual stream: rows × Embed
 	qkv      *gpu.Buffer // rows × (Heads + 2 KVHeads) · HeadDim
 	attended *gpu.Buffer // rows × Heads · HeadDim
@@ -51,7 +51,8 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 	one := shaders.AttentionShape{KV: p.kv, Heads: c.Heads}.PartialBytes(1, p.Context)
 	tiles := min(p.BatchTokens, shaders.FewRows*p.Sequences, max(1, int(limits.StorageBindingSize)/one))
 	tables := p.Sequences * ceilDiv(p.Context, BlockSize)
-	words := p.BatchTokens*(3+c.Rope.Rotated) + p.Outputs + tables + 4*p.BatchTokens
+	copies := 2 * p.Blocks // a block is written once
+	words := p.BatchTokens*(3+c.Rope.Rotated) + p.Outputs + tables + 4*p.BatchTokens + copies
 	s := scratchSizes{
 		input: 4 * uint64(words), x: floats(p.BatchTokens, c.Embed), qkv: floats(p.BatchTokens, q+2*c.KVHeads*c.HeadDim),
 		attended: floats(p.BatchTokens, q), partial: uint64(tiles * one), gate: floats(p.BatchTokens, c.FeedForward),

@@ -22,6 +22,7 @@ type Model struct {
 	head    projection
 	topK    *shaders.TopK
 	shared  *shaders.Attention // of all layers
+	blocks  *shaders.BlockCopy // of all layers
 }
 
 type gatherOp struct {
@@ -79,6 +80,7 @@ func (m *Model) build(src Source, o Options) (err error) {
 	if m.norm, err = shaders.NewRMSNorm(m.device, c.Embed, c.Eps); err != nil {
 		return err
 	}
+	m.blocks = shaders.NewBlockCopy(m.device, m.plan.kv)
 	m.topK = shaders.NewTopK(m.device, c.Vocab)
 	m.head = projection{matrices: []*matrix{w.output}, shape: shaders.LinearShape{Outputs: true, Stride: shaders.PadCols(c.Vocab)}}
 	return m.head.prepare(m.device, m.tuning)

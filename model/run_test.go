@@ -24,6 +24,7 @@ func TestRunRefuses(t *testing.T) {
 		rows(b, ids, 0, 3, []int32{7}, 3, batch.WantLogits)
 		return b
 	}
+	copies := func(all ...batch.Copy) func(b *batch.Batch) { return func(b *batch.Batch) { b.Copies = all } }
 	want, err := m.Run(good())
 	require.NoError(t, err)
 	require.Len(t, want, 5)
@@ -61,6 +62,12 @@ func TestRunRefuses(t *testing.T) {
 		{"too few blocks", func(b *batch.Batch) { b.Sequences[0].Blocks = []int32{5} }, "sequence 0: 1 blocks for positions up to 17"},
 		{"no blocks", func(b *batch.Batch) { b.Sequences[1].Blocks = nil }, "sequence 1: 0 blocks for positions up to 2"},
 		{"more blocks than a context has", func(b *batch.Batch) { b.Sequences[1].Blocks = make([]int32, 5) }, "sequence 1: 5 blocks for positions up to 2"},
+
+		{"copy past the pool", copies(batch.Copy{From: 1, To: 8}), "copy 0 of block 1 to 8: block 8 is outside the pool of 8"},
+		{"copy of a negative block", copies(batch.Copy{From: 0, To: 1}, batch.Copy{From: -1, To: 3}), "copy 1 of block -1 to 3: block -1 is outside the pool of 8"},
+		{"two copies to a block", copies(batch.Copy{From: 0, To: 1}, batch.Copy{From: 3, To: 1}), "copy 1 of block 3 to 1: another copy writes block 1 too"},
+		{"copy of a copy", copies(batch.Copy{From: 0, To: 1}, batch.Copy{From: 1, To: 3}), "copy 0 of block 0 to 1: one of them is both read and written by copies"},
+		{"copy to itself", copies(batch.Copy{From: 4, To: 4}), "copy 0 of block 4 to 4: one of them is both read and written by copies"},
 
 		{"sequence without rows", func(b *batch.Batch) { b.Sequences[1].Rows, b.Sequences[1].Outputs = 0, 0 },
 			"sequence 1: rows 18+0 with 0 outputs do not follow row 18 of 21"},

@@ -23,7 +23,7 @@ type step struct {
 }
 
 // Run computes one batch and returns an Output for each row that wants one, in row order. It checks the batch first
-// and on any error has written nothing but KV slots that the batch names.
+// and on any error has written nothing but KV slots and targets of copies that the batch names.
 func (m *Model) Run(b *batch.Batch) ([]batch.Output, error) {
 	s := &step{model: m, batch: b}
 	if err := s.check(); err != nil {
@@ -64,6 +64,9 @@ func (s *step) check() error {
 			return fmt.Errorf("model: row %d: slot %d is outside the pool of %d", i, b.Slots[i], slots)
 		}
 	}
+	if err := s.checkCopies(); err != nil {
+		return err
+	}
 	next := 0
 	for i, q := range b.Sequences {
 		if q.Start != next || q.Rows < 1 || q.Rows > s.rows-next || q.Outputs < 0 || q.Outputs > q.Rows {
@@ -91,6 +94,30 @@ func (s *step) check() error {
 	}
 	if next != s.rows {
 		return fmt.Errorf("model: sequences have %d rows of %d", next, s.rows)
+	}
+	return nil
+}
+
+// checkCopies refuses copies whose order would matter. A target is still free to be written by rows: copies come first.
+func (s *step) checkCopies() error {
+	const source, target = 1, 2
+	roles := map[int32]int{}
+	for i, c := range s.batch.Copies {
+		for _, block := range []int32{c.From, c.To} {
+			if block < 0 || int(block) >= s.model.plan.Blocks {
+				return fmt.Errorf("model: copy %d of block %d to %d: block %d is outside the pool of %d", i, c.From, c.To, block, s.model.plan.Blocks)
+			}
+		}
+		if roles[c.To]&target != 0 {
+			return fmt.Errorf("model: copy %d of block %d to %d: another copy writes block %d too", i, c.From, c.To, c.To)
+		}
+		roles[c.From] |= source
+		roles[c.To] |= target
+	}
+	for i, c := range s.batch.Copies {
+		if roles[c.To] == source|target || roles[c.From] == source|target {
+			return fmt.Errorf("model: copy %d of block %d to %d: one of them is both read and written by copies", i, c.From, c.To)
+		}
 	}
 	return nil
 }
@@ -137,6 +164,11 @@ func (s *step) upload() error {
 	}
 	s.few, s.many = len(few)/4, len(many)/4
 	h.OutputRows, h.FewTiles, h.ManyTiles = section(outputs), section(few), section(many)
+	var copies []int32
+	for _, c := range b.Copies {
+		copies = append(copies, c.From, c.To)
+	}
+	h.Copies, h.CopyCount = section(copies), uint32(len(b.Copies))
 	h.FewCount, h.ManyCount, h.Splits = uint32(s.few), uint32(s.many), uint32(s.splits)
 	raw := make([]byte, 0, 4*len(words))
 	for _, w := range words {
@@ -155,6 +187,11 @@ func (s *step) upload() error {
 func (s *step) run() ([]batch.Output, error) {
 	m, b := s.model, s.model.buffers
 	s.pass = m.device.Begin("step")
+	if n := len(s.batch.Copies); n > 0 {
+		for _, layer := range m.kv {
+			m.blocks.Run(s.pass, n, b.step, b.input, layer)
+		}
+	}
 	for _, g := range m.gathers {
 		g.gather.Run(s.pass, s.rows, b.step, b.input, g.weights, b.x)
 	}

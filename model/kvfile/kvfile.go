@@ -1,0 +1,192 @@
+// Package kvfile reads and writes .umbra-kv files: the tokens of a sequence's beginning with their keys and values, so that
+// a long prompt is paid for once. A file belongs to one model, KV type and block size, and is refused by any other.
+//
+// Layout, little-endian: the magic "umbra-kv", u32 version, u32 header bytes, u32 CRC-32 (IEEE) of the header, the header
+// as JSON, and one zstd frame with a content checksum that holds the tokens as i32 and then the blocks.
+package kvfile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	magic   = "umbra-kv"
+	version = 1
+
+	maxHeader = 1 << 16
+	maxTokens = 1 << 26
+)
+
+// Errors that a file is refused with, wrapped with the path and what is wrong.
+var (
+	// ErrFormat: not such a file, or of a version that this program does not know.
+	ErrFormat = errors.New("not an umbra-kv file of version 1")
+	// ErrDamaged: cut short, or changed since it was written.
+	ErrDamaged = errors.New("the file is damaged; delete it, and save again")
+	// ErrForeign: of another model, KV type or block size.
+	ErrForeign = errors.New("the file belongs to another model or set-up")
+)
+
+// Header says what a file belongs to and how much it holds.
+type Header struct {
+	Model      string `json:"model"`       // the model's fingerprint
+	KVType     string `json:"kv_type"`     // element type of the pages
+	BlockSize  int    `json:"block_size"`  // tokens per block
+	BlockBytes int    `json:"block_bytes"` // bytes of a block, all layers
+	Tokens     int    `json:"tokens"`      // a multiple of BlockSize
+}
+
+// blocks is the number of blocks a header speaks of.
+func (h Header) blocks() int { return h.Tokens / h.BlockSize }
+
+// check refuses a header whose sizes cannot be.
+func (h Header) check() error {
+	if h.BlockSize < 1 || h.BlockBytes < 1 || h.BlockBytes > 1<<40/max(1, h.blocks()) || h.Tokens < 0 || h.Tokens > maxTokens || h.Tokens%h.BlockSize != 0 {
+		return fmt.Errorf("%d tokens in blocks of %d, %d bytes each: %w", h.Tokens, h.BlockSize, h.BlockBytes, ErrDamaged)
+	}
+	return nil
+}
+
+// Save writes a file: tokens, and their blocks laid end to end. It appears under its name only when it is whole.
+func Save(path string, h Header, tokens []int32, blocks []byte) (err error) {
+	h.Tokens = len(tokens)
+	if h.BlockSize < 1 || len(tokens)%h.BlockSize != 0 || len(blocks) != h.blocks()*h.BlockBytes {
+		return fmt.Errorf("kvfile: %s: %d tokens and %d bytes do not make blocks of %d tokens and %d bytes", path, len(tokens), len(blocks), h.BlockSize, h.BlockBytes)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return fmt.Errorf("kvfile: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			err = fmt.Errorf("kvfile: %s: %w", path, err)
+		}
+	}()
+	if err := write(f, h, tokens, blocks); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+func write(w io.Writer, h Header, tokens []int32, blocks []byte) error {
+	header, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	head := []byte(magic)
+	for _, v := range []uint32{version, uint32(len(header)), crc32.ChecksumIEEE(header)} {
+		head = binary.LittleEndian.AppendUint32(head, v)
+	}
+	if _, err := w.Write(append(head, header...)); err != nil {
+		return err
+	}
+	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true))
+	if err != nil {
+		return err
+	}
+	raw := make([]byte, 0, 4*len(tokens))
+	for _, t := range tokens {
+		raw = binary.LittleEndian.AppendUint32(raw, uint32(t))
+	}
+	if _, err := z.Write(raw); err != nil {
+		return err
+	}
+	if _, err := z.Write(blocks); err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+// Load reads a file that must belong to want, whose Tokens is left out of the comparison.
+func Load(path string, want Header) (tokens []int32, blocks []byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("kvfile: %w", err)
+	}
+	defer f.Close()
+	tokens, blocks, err = read(f, want)
+	if err != nil {
+		return nil, nil, fmt.Errorf("kvfile: %s: %w", path, err)
+	}
+	return tokens, blocks, nil
+}
+
+func read(r io.Reader, want Header) ([]int32, []byte, error) {
+	h, err := readHeader(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	want.Tokens = h.Tokens
+	if h != want {
+		return nil, nil, fmt.Errorf("it is of model %s, KV %s in blocks of %d tokens, not %s, %s, %d: %w",
+			brief(h.Model), h.KVType, h.BlockSize, brief(want.Model), want.KVType, want.BlockSize, ErrForeign)
+	}
+	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer z.Close()
+	// Grown as it is read: a header that promises more than there is costs no memory.
+	size := int64(4*h.Tokens) + int64(h.blocks())*int64(h.BlockBytes)
+	var data bytes.Buffer
+	n, err := io.Copy(&data, io.LimitReader(z, size+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w (%w)", ErrDamaged, err)
+	}
+	if n != size {
+		return nil, nil, fmt.Errorf("%d bytes of %d: %w", n, size, ErrDamaged)
+	}
+	tokens := make([]int32, h.Tokens)
+	for i := range tokens {
+		tokens[i] = int32(binary.LittleEndian.Uint32(data.Next(4)))
+	}
+	return tokens, data.Bytes(), nil
+}
+
+func readHeader(r io.Reader) (h Header, err error) {
+	head := make([]byte, len(magic)+12)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return h, ErrFormat
+	}
+	at := func(i int) uint32 { return binary.LittleEndian.Uint32(head[len(magic)+4*i:]) }
+	if string(head[:len(magic)]) != magic || at(0) != version {
+		return h, ErrFormat
+	}
+	if at(1) > maxHeader {
+		return h, fmt.Errorf("a header of %d bytes: %w", at(1), ErrDamaged)
+	}
+	raw := make([]byte, at(1))
+	if _, err := io.ReadFull(r, raw); err != nil {
+		return h, fmt.Errorf("it ends in its header: %w", ErrDamaged)
+	}
+	if crc32.ChecksumIEEE(raw) != at(2) {
+		return h, fmt.Errorf("its header's checksum is wrong: %w", ErrDamaged)
+	}
+	if err := json.Unmarshal(raw, &h); err != nil {
+		return h, fmt.Errorf("its header: %w", ErrDamaged)
+	}
+	return h, h.check()
+}
+
+// brief shortens a fingerprint for people.
+func brief(s string) string {
+	if len(s) > 12 {
+		return s[:12]
+	}
+	return s
+}
