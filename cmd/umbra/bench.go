@@ -12,10 +12,10 @@ import (
 	"umbra/model/gguf"
 )
 
-// benchCommand measures the speed of a model, or of each kernel.
+// benchCommand measures the speed of a model, of each kernel, or of a server.
 type benchCommand struct {
 	adapterFlag
-	What     string `arg:"" optional:"" default:"model" enum:"model,ops" help:"model: prefill and decode speed of a model. ops: speed of each kernel, and its share of what the adapter can do; of the flags only --adapter and --json count."`
+	What     string `arg:"" optional:"" default:"model" enum:"model,ops,serve" help:"model: prefill and decode speed of a model. ops: speed of each kernel, and its share of what the adapter can do; of the flags only --adapter and --json count. serve: many requests that arrive at random."`
 	File     string `name:"model" short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
 	Shape    string `placeholder:"NAME" help:"Instead of a file, a model of a true shape with random weights: llama3.1-8b, llama3.2-1b, qwen2.5-0.5b, smollm2-135m, gopher-28m."`
 	Type     string `default:"q8_0" help:"Weight type of --shape: f32, f16, bf16, q8_0, q4_0, q4_1."`
@@ -27,6 +27,7 @@ type benchCommand struct {
 	KVType   string `name:"kv-type" default:"f32" enum:"f32,f16" help:"Element type of KV pages."`
 	Profile  bool   `help:"Show the time of each kernel (slows the runs)."`
 	JSON     bool   `help:"Write JSON."`
+	serveFlags
 }
 
 func (benchCommand) Help() string {
@@ -37,11 +38,17 @@ With ops, each kernel runs many times in one submission, over weights that no ca
 of the adapter's own speed, measured first: of copying where memory is the limit, of multiply-adds in
 registers where arithmetic is.
 
+With serve, requests of random lengths arrive at random, and run until each has its number of tokens.
+KV waste is the share of the slots in use without a key and a value; "if contiguous" is what it would be
+if each running sequence reserved the whole context. Times to the first token count from the arrival.
+
 Examples:
   umbra bench
   umbra bench ops
   umbra bench -m model.gguf -p 512,2048 -n 128 -b 1,4,16
-  umbra bench --shape llama3.1-8b --type q4_0 --json`
+  umbra bench --shape llama3.1-8b --type q4_0 --json
+  umbra bench serve --requests 64 --rate 2 --max-sequences 32 --kv-memory 128MiB
+  umbra bench serve --compare --simulate --requests 10000 --max-sequences 256 --kv-memory 32GiB`
 }
 
 // modelReport is the JSON form.
@@ -56,11 +63,17 @@ type modelReport struct {
 }
 
 func (b benchCommand) Run(c *console) error {
-	if b.What == "ops" {
+	switch b.What {
+	case "ops":
 		return b.ops(c)
+	case "serve":
+		return b.serve(c)
 	}
 	return b.model(c)
 }
+
+// Validate refuses what parsing alone cannot.
+func (b benchCommand) Validate() error { return b.serveFlags.validate() }
 
 func (b benchCommand) model(c *console) error {
 	source, name, done, err := b.source()

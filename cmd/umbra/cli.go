@@ -12,7 +12,7 @@ type cli struct {
 	Inspect  inspectCommand  `cmd:"" help:"Show a model file: metadata, tensors, and the memory it takes to run."`
 	Tokenize tokenizeCommand `cmd:"" help:"Turn text into token ids, or ids into text."`
 	Selftest selftestCommand `cmd:"" help:"Check every kernel on an adapter against plain Go."`
-	Bench    benchCommand    `cmd:"" help:"Measure speed: of a model, or of each kernel (bench ops)."`
+	Bench    benchCommand    `cmd:"" help:"Measure speed: of a model, of each kernel (bench ops), or under a load of requests (bench serve)."`
 	Version  versionCommand  `cmd:"" help:"Show what this binary was built from."`
 }
 
