@@ -1,6 +1,7 @@
 package gpu
 
 /*
+#cgo darwin LDFLAGS: -Wl,-undefined,dynamic_lookup
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
