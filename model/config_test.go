@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -60,6 +61,27 @@ func TestPlanDefaults(t *testing.T) {
 	p, err = model.PlanFor(f, model.Options{Sequences: 64}, roomy)
 	require.NoError(t, err)
 	assert.Equal(t, (1<<30)/(16*2*8*4*64*4), p.Blocks)
+}
+
+// TestKVBytesOption sizes the pool in bytes: whole blocks of them, at least a context, in any type.
+func TestKVBytesOption(t *testing.T) {
+	f := open(t, "gopher-28m-q8_0.gguf") // 8 layers, 4 heads of 64: 16, 8 and 4.25 KiB a token
+	for kv, token := range map[model.KVType]uint64{model.F32: 16 << 10, model.F16: 8 << 10, model.I8: 4352} {
+		block := 16 * token
+		for bytes, blocks := range map[uint64]int{7 * block: 7, 8*block - 1: 7, 100*block + 1: 100} {
+			p, err := model.PlanFor(f, model.Options{Context: 100, KVType: kv, KVBytes: bytes}, roomy)
+			require.NoError(t, err)
+			assert.Equal(t, blocks, p.Blocks)
+			assert.Equal(t, uint64(blocks)*block, p.KV)
+		}
+		_, err := model.PlanFor(f, model.Options{Context: 100, KVType: kv, KVBytes: 7*block - 1}, roomy)
+		assert.EqualError(t, err, fmt.Sprintf("model: %d bytes of %v KV hold 96 tokens, not a context of 100; give at least %d bytes, a smaller context, or a smaller KV type",
+			7*block-1, kv, 7*block))
+	}
+	_, err := model.PlanFor(f, model.Options{Blocks: 70, KVBytes: 1 << 30}, roomy)
+	assert.ErrorContains(t, err, "model: 70 blocks and 1073741824 bytes both size the KV pool; give one of them")
+	_, err = model.PlanFor(f, model.Options{KVBytes: 1 << 60}, roomy)
+	assert.ErrorContains(t, err, "use at most 131072 blocks")
 }
 
 // partial rotation is neither in the tiny models nor in gopher.

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"math"
 
 	"umbra/gpu"
 	"umbra/shaders"
@@ -17,8 +18,10 @@ type Options struct {
 	BatchTokens int // token rows in a step
 	Outputs     int // rows of a step that may want output; at least Sequences
 	Blocks      int // KV blocks in the pool
-	KVType      KVType
-	Progress    func(done, total int64) // bytes of weights on their way to the device
+	// KVBytes is the size of the pool in bytes instead, rounded down to whole blocks. It must hold one whole Context.
+	KVBytes  uint64
+	KVType   KVType
+	Progress func(done, total int64) // bytes of weights on their way to the device
 }
 
 // Plan is what a model takes on a device, in bytes; the device's account shows the same.
@@ -57,7 +60,7 @@ func PlanFor(src Source, o Options, limits gpu.Limits) (Plan, error) {
 		return Plan{}, err
 	}
 	p := Plan{Config: c, KVType: o.KVType, Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Outputs: o.Outputs, Blocks: o.Blocks}
-	if err := p.fill(limits); err != nil {
+	if err := p.fill(o.KVBytes, limits); err != nil {
 		return p, err
 	}
 	w, err := layOut(src, arch, c, limits)
@@ -72,7 +75,7 @@ func PlanFor(src Source, o Options, limits gpu.Limits) (Plan, error) {
 }
 
 // fill puts defaults where options are zero and checks the rest.
-func (p *Plan) fill(limits gpu.Limits) error {
+func (p *Plan) fill(kvBytes uint64, limits gpu.Limits) error {
 	c := p.Config
 	if p.Context == 0 {
 		p.Context = min(c.Context, defaultContext)
@@ -91,8 +94,18 @@ func (p *Plan) fill(limits gpu.Limits) error {
 	}
 	p.Outputs = min(max(p.Outputs, p.Sequences), p.BatchTokens)
 	p.kv = shaders.KVShape{KVHeads: c.KVHeads, HeadDim: c.HeadDim, Slots: BlockSize, Type: p.KVType, Blocks: p.Blocks}
-	if p.Blocks == 0 {
-		whole := ceilDiv(p.Context, BlockSize)
+	whole := ceilDiv(p.Context, BlockSize)
+	switch {
+	case kvBytes > 0 && p.Blocks > 0:
+		return fmt.Errorf("model: %d blocks and %d bytes both size the KV pool; give one of them", p.Blocks, kvBytes)
+	case kvBytes > 0:
+		block := BlockSize * c.KVBytesPerToken(p.KVType)
+		p.kv.Blocks = int(min(kvBytes/block, math.MaxInt32))
+		if p.kv.Blocks < whole {
+			return fmt.Errorf("model: %d bytes of %v KV hold %d tokens, not a context of %d; give at least %d bytes, a smaller context, or a smaller KV type",
+				kvBytes, p.KVType, p.kv.Blocks*BlockSize, p.Context, uint64(whole)*block)
+		}
+	case p.Blocks == 0:
 		budget := defaultKVBytes / (p.kv.BlockBytes() * c.Layers)
 		p.kv.Blocks = max(whole, min(whole*p.Sequences, budget))
 	}
