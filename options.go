@@ -1,8 +1,6 @@
 package umbra
 
 import (
-	"fmt"
-
 	"umbra/gpu"
 	"umbra/model"
 )
@@ -25,21 +23,6 @@ func (o Options) sizes(src model.Source) (model.Options, error) {
 	if err != nil {
 		return model.Options{}, err
 	}
-	sizes := model.Options{Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Blocks: o.Blocks, KVType: kv, Progress: o.Progress}
-	if o.KVBytes == 0 {
-		return sizes, nil
-	}
-	if o.Blocks != 0 {
-		return sizes, fmt.Errorf("umbra: Blocks (%d) and KVBytes (%d) both size the KV pool; give one", o.Blocks, o.KVBytes)
-	}
-	p, err := model.PlanFor(src, sizes, roomy)
-	if err != nil {
-		return sizes, err
-	}
-	block := model.BlockSize * p.Config.KVBytesPerToken(kv)
-	if o.KVBytes < block {
-		return sizes, fmt.Errorf("umbra: %d bytes of KV are less than one block of %d tokens; give at least %d", o.KVBytes, model.BlockSize, block)
-	}
-	sizes.Blocks = int(min(o.KVBytes/block, 1<<31-1))
-	return sizes, nil
+	return model.Options{Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Blocks: o.Blocks, KVBytes: o.KVBytes,
+		KVType: kv, Progress: o.Progress}, nil
 }

@@ -1,6 +1,7 @@
 package umbra
 
 import (
+	"math/bits"
 	"time"
 
 	"umbra/model"
@@ -19,13 +20,17 @@ type StepRecord struct {
 	Outputs int
 	// Running sequences held blocks, Waiting ones did not.
 	Running, Waiting int
-	// Blocks is the size of the KV pool, of model.BlockSize tokens each; BlocksFree of them held nothing of a sequence.
-	Blocks, BlocksFree int
+	// Blocks is the size of the KV pool, of model.BlockSize tokens each; BlocksFree of them held nothing of a running
+	// sequence, BlocksShared something of several.
+	Blocks, BlocksFree, BlocksShared int
 	// Written is how many slots of the blocks held have a key and a value after the step. A slot that several sequences
 	// share counts once.
 	Written int
 	// Preemptions is how many sequences lost their blocks for this step.
 	Preemptions int
+	// PrefixQueries is the tokens known of the sequences that this step admitted, PrefixHits those of them that were
+	// found in the pool and not computed.
+	PrefixHits, PrefixQueries int
 	// Host is the time to schedule and commit the step, Device that of running the model, upload and wait included.
 	Host, Device time.Duration
 	// Err is why the step failed, if it did.
@@ -38,14 +43,16 @@ func (r StepRecord) Time() time.Duration { return r.Host + r.Device }
 // Reserved is how many slots the blocks held have, written or not.
 func (r StepRecord) Reserved() int { return (r.Blocks - r.BlocksFree) * model.BlockSize }
 
-// RecordStep describes a step that is in flight, by its batch and the scheduler's counts between Next and Commit. The
-// step's number, preemptions and times are the caller's to fill in.
-func RecordStep(b *batch.Batch, st scheduler.Stats) StepRecord {
+// RecordStep describes a step that is in flight, by its batch and the scheduler's counts: now, between Next and Commit,
+// and before, when the last step was in flight. The step's number and times are the caller's to fill in.
+func RecordStep(b *batch.Batch, before, now scheduler.Stats) StepRecord {
 	r := StepRecord{
-		Rows: len(b.Tokens), Outputs: b.Outputs(), Running: st.Running, Waiting: st.Waiting,
-		Blocks: st.Blocks, BlocksFree: st.BlocksFree,
+		Rows: len(b.Tokens), Outputs: b.Outputs(), Running: now.Running, Waiting: now.Waiting,
+		Blocks: now.Blocks, BlocksFree: now.BlocksFree, Preemptions: now.Preemptions - before.Preemptions,
+		PrefixHits: now.PrefixHits - before.PrefixHits, PrefixQueries: now.PrefixQueries - before.PrefixQueries,
 	}
-	seen := make([]uint64, (st.Blocks+63)/64) // a bit for each block
+	words := (now.Blocks + 63) / 64
+	seen, shared := make([]uint64, words), make([]uint64, words) // a bit for each block
 	for _, s := range b.Sequences {
 		if s.Rows == 1 {
 			r.DecodeRows++
@@ -54,11 +61,17 @@ func RecordStep(b *batch.Batch, st scheduler.Stats) StepRecord {
 		}
 		length := int(b.Positions[s.Start+s.Rows-1]) + 1
 		for i, id := range s.Blocks {
-			if bit := uint64(1) << (id % 64); seen[id/64]&bit == 0 {
-				seen[id/64] |= bit
-				r.Written += min(model.BlockSize, length-i*model.BlockSize)
+			word, bit := id/64, uint64(1)<<(id%64)
+			if seen[word]&bit != 0 {
+				shared[word] |= bit
+				continue
 			}
+			seen[word] |= bit
+			r.Written += min(model.BlockSize, length-i*model.BlockSize)
 		}
+	}
+	for _, w := range shared {
+		r.BlocksShared += bits.OnesCount64(w)
 	}
 	return r
 }

@@ -30,10 +30,11 @@ func TestRecordStep(t *testing.T) {
 		{ID: 1, Start: 0, Rows: 1, Blocks: []int32{5, 64}, Outputs: 1},
 		{ID: 2, Start: 1, Rows: 20, Blocks: []int32{5, 1, 2}},
 	}
-	r := umbra.RecordStep(b, scheduler.Stats{Running: 2, Waiting: 3, Blocks: 70, BlocksFree: 65})
+	r := umbra.RecordStep(b, scheduler.Stats{Running: 9, Preemptions: 4, PrefixHits: 16, PrefixQueries: 20},
+		scheduler.Stats{Running: 2, Waiting: 3, Blocks: 70, BlocksFree: 65, Preemptions: 5, PrefixHits: 32, PrefixQueries: 57})
 	assert.Equal(t, umbra.StepRecord{
 		Rows: 21, PrefillRows: 20, DecodeRows: 1, Outputs: 1, Running: 2, Waiting: 3, Blocks: 70, BlocksFree: 65,
-		Written: 16 + 5 + 16 + 5,
+		BlocksShared: 1, Written: 16 + 5 + 16 + 5, Preemptions: 1, PrefixHits: 16, PrefixQueries: 37,
 	}, r)
 	assert.Equal(t, 5*16, r.Reserved(), "one block is reserved and not in a table yet")
 }
@@ -45,7 +46,9 @@ func TestOnStep(t *testing.T) {
 		OnStep: func(r umbra.StepRecord) { steps = append(steps, r) }})
 	var requests []umbra.Request
 	for i := range 4 {
-		requests = append(requests, umbra.Request{Tokens: make([]int32, 20+i), MaxTokens: 20, IgnoreEnd: true})
+		ids := make([]int32, 20+i)
+		ids[0] = int32(i) // no prefix in common
+		requests = append(requests, umbra.Request{Tokens: ids, MaxTokens: 20, IgnoreEnd: true})
 	}
 	preempted, generated := 0, 0
 	for _, a := range all(e, requests) {
@@ -74,6 +77,31 @@ func TestOnStep(t *testing.T) {
 	assert.Equal(t, generated, outputs, "every output row gave a token")
 	assert.Equal(t, preempted, preemptions)
 	assert.Positive(t, preemptions, "or the test tests too little")
+}
+
+// TestPrefixOption has two requests with the same 40 tokens, one after the other.
+func TestPrefixOption(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		hits, queries := 0, 0
+		e := open(t, draft, umbra.Options{Context: 64, Sequences: 2, NoPrefixReuse: off, OnStep: func(r umbra.StepRecord) {
+			hits += r.PrefixHits
+			queries += r.PrefixQueries
+		}})
+		var tokens [2][]int32
+		for i := range tokens {
+			a := generate(context.Background(), e, umbra.Request{Tokens: append(make([]int32, 40), 7), MaxTokens: 5, IgnoreEnd: true})
+			require.NoError(t, a.err)
+			tokens[i] = a.tokens
+		}
+		require.NoError(t, e.Close())
+		assert.Equal(t, tokens[0], tokens[1])
+		if off {
+			assert.Zero(t, hits+queries)
+		} else {
+			assert.Equal(t, 32, hits, "two whole blocks")
+			assert.Equal(t, 82, queries)
+		}
+	}
 }
 
 func TestOpenSource(t *testing.T) {
@@ -113,7 +141,7 @@ func TestOpenSource(t *testing.T) {
 	_, err = e.Generate(context.Background(), umbra.Request{Tokens: []int32{1}, Stop: []string{"x"}}, nil)
 	assert.ErrorContains(t, err, "stop strings")
 	_, err = umbra.OpenSource(src, umbra.Options{Context: 64, KVBytes: 100})
-	assert.ErrorContains(t, err, "give at least 32768")
+	assert.ErrorContains(t, err, "give at least 131072 bytes")
 	_, err = umbra.OpenSource(src, umbra.Options{Context: 64, KVBytes: 1 << 20, Blocks: 4})
-	assert.ErrorContains(t, err, "give one")
+	assert.ErrorContains(t, err, "give one of them")
 }

@@ -9,11 +9,11 @@ import (
 
 // stepper takes the scheduler and the model through one step after the other, and records them where someone asked.
 type stepper struct {
-	scheduler   *scheduler.Scheduler
-	model       runner
-	record      func(StepRecord) // nil: nobody asked
-	steps       int
-	preemptions int // until the last step
+	scheduler *scheduler.Scheduler
+	model     runner
+	record    func(StepRecord) // nil: nobody asked
+	steps     int
+	last      scheduler.Stats // while the last recorded step was in flight
 }
 
 // runner computes a step; *model.Model is one.
@@ -32,9 +32,10 @@ func (s *stepper) step() (events []scheduler.Event, at time.Time, ok bool) {
 	ran := time.Now()
 	var r StepRecord
 	if s.record != nil {
-		st := s.scheduler.Stats()
-		r = RecordStep(b, st)
-		r.Number, r.Preemptions, s.preemptions = s.steps, st.Preemptions-s.preemptions, st.Preemptions
+		now := s.scheduler.Stats()
+		r = RecordStep(b, s.last, now)
+		s.last = now
+		r.Number = s.steps
 		r.Host = ran.Sub(start)
 		ran = time.Now() // recording is not the step's time
 	}

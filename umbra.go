@@ -27,14 +27,17 @@ type Options struct {
 	Adapter string
 	// Context is the longest sequence in tokens; 0 is the model's own, up to 8192.
 	Context int
-	// KVType is the element type of KV pages, "f32" (the default) or "f16".
+	// KVType is the element type of KV pages, "f32" (the default), "f16" or "int8".
 	KVType string
 	// Sequences is how many sequences run at once; 0 is 16. BatchTokens is the token rows of a step; 0 is 512.
 	Sequences, BatchTokens int
 	// Blocks is the size of the KV pool in blocks of 16 tokens; 0 is enough for one Context, and for more sequences
-	// up to 1 GiB. KVBytes gives the size in bytes instead, rounded down to whole blocks.
+	// up to 1 GiB. KVBytes gives the size in bytes instead, rounded down to whole
+	// blocks; it must hold one Context.
 	Blocks  int
 	KVBytes uint64
+	// NoPrefixReuse has every prompt computed from its first token, even if the KV pool still holds its beginning.
+	NoPrefixReuse bool
 	// Profile measures kernels with timestamps; see Engine.Profile.
 	Profile bool
 	// OnStep is told of each step when it is over, by the goroutine that makes the next: it must be quick, and not call the
@@ -111,7 +114,7 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 		}
 	}
 	c := scheduler.Config{BlockSize: model.BlockSize, Blocks: p.Blocks, MaxBatchTokens: p.BatchTokens, MaxSequences: p.Sequences,
-		Context: p.Context, Vocabulary: p.Config.Vocab}
+		Context: p.Context, Vocabulary: p.Config.Vocab, NoPrefixReuse: o.NoPrefixReuse}
 	if e.tokens != nil {
 		if n := e.tokens.Size(); n != p.Config.Vocab {
 			return nil, fmt.Errorf("umbra: the tokenizer has %d tokens, the model %d rows of embeddings", n, p.Config.Vocab)

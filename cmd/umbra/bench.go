@@ -24,7 +24,7 @@ type benchCommand struct {
 	Depth    []int  `short:"d" default:"0" placeholder:"N" help:"Tokens of context there before."`
 	Batch    []int  `short:"b" default:"1" placeholder:"N" help:"Numbers of sequences decoded at once."`
 	Runs     int    `short:"r" default:"5" help:"Runs of which the median is taken."`
-	KVType   string `name:"kv-type" default:"f32" enum:"f32,f16" help:"Element type of KV pages."`
+	KVType   string `name:"kv-type" default:"f32" enum:"f32,f16,int8" help:"Element type of KV pages."`
 	Profile  bool   `help:"Show the time of each kernel (slows the runs)."`
 	JSON     bool   `help:"Write JSON."`
 	serveFlags

@@ -98,7 +98,7 @@ func (b benchCommand) serve(c *console) error {
 		var r serve.Report
 		if f.Simulate {
 			r, err = serve.Simulate(scheduler.Config{BlockSize: model.BlockSize, Blocks: plan.Blocks, MaxBatchTokens: plan.BatchTokens,
-				MaxSequences: plan.Sequences, Context: plan.Context, Vocabulary: plan.Config.Vocab},
+				MaxSequences: plan.Sequences, Context: plan.Context, Vocabulary: plan.Config.Vocab, NoPrefixReuse: f.NoPrefixReuse},
 				items, serve.Cost{Step: f.StepCost, Row: f.RowCost, Context: f.ContextCost}, p)
 		} else {
 			r, err = b.drive(ctx, c, source, o, items, p, &report)
@@ -200,6 +200,7 @@ var serveLines = []struct {
 	{"preemptions", func(r serve.Report) float64 { return float64(r.Preemptions) }, fixed(0)},
 	{"KV waste", func(r serve.Report) float64 { return r.KVWaste }, percent},
 	{"if contiguous", func(r serve.Report) float64 { return r.ContiguousWaste }, percent},
+	{"prefix hits", func(r serve.Report) float64 { return r.PrefixHits }, percent},
 	{"host share", func(r serve.Report) float64 { return r.HostShare }, percent},
 }
 

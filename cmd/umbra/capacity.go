@@ -16,6 +16,7 @@ type capacityFlags struct {
 	KVMemory       byteSize `name:"kv-memory" placeholder:"SIZE" help:"Memory for keys and values: bytes, or with a suffix as 512MiB, 4GiB. Default: one whole context, and for more sequences up to 1 GiB."`
 	MaxSequences   int      `placeholder:"N" help:"Run at most this many sequences at once."`
 	MaxBatchTokens int      `placeholder:"N" help:"Compute at most this many token rows in a step. Default: 512, or --max-sequences if that is more."`
+	NoPrefixReuse  bool     `help:"Compute every prompt from its first token, even where KV pages of the same beginning are there."`
 }
 
 func (f capacityFlags) validate() error {
@@ -32,6 +33,7 @@ func (f capacityFlags) validate() error {
 
 // apply puts what was given into options; sequences counts where --max-sequences was not.
 func (f capacityFlags) apply(o *umbra.Options, sequences int) {
+	o.NoPrefixReuse = f.NoPrefixReuse
 	o.KVBytes, o.BatchTokens, o.Sequences = uint64(f.KVMemory), f.MaxBatchTokens, f.MaxSequences
 	if o.Sequences == 0 {
 		o.Sequences = sequences

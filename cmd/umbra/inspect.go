@@ -14,7 +14,7 @@ import (
 type inspectCommand struct {
 	Context int    `name:"ctx" placeholder:"TOKENS" help:"Plan memory for sequences of this many tokens. Default: as run has it, the model's own up to 8192."`
 	Batch   int    `placeholder:"N" default:"1" help:"Plan memory for this many sequences at once."`
-	KVType  string `name:"kv-type" enum:"f32,f16" default:"f32" help:"Plan memory for keys and values as f32 or f16."`
+	KVType  string `name:"kv-type" enum:"f32,f16,int8" default:"f32" help:"Plan memory for keys and values as f32, f16 or int8."`
 	All     bool   `help:"Show long arrays and strings whole."`
 	JSON    bool   `help:"Write JSON."`
 	Model   string `arg:"" optional:"" help:"Model file (GGUF). Default: the built-in one."`

@@ -19,6 +19,7 @@ type memoryReport struct {
 	HeadDim         int    `json:"head_dim"`
 	KVType          string `json:"kv_type"`
 	KVElement       int    `json:"kv_element_bytes"`
+	KVScale         int    `json:"kv_scale_bytes"` // of each head of each token
 	KVBytesPerToken uint64 `json:"kv_bytes_per_token"`
 	KVTokens        int    `json:"kv_tokens"` // context × sequences, in whole blocks
 	Weights         uint64 `json:"weights_bytes"`
@@ -53,7 +54,7 @@ func planMemory(f *gguf.File, context, sequences int, kvType string) (*memoryRep
 	c := p.Config
 	return &memoryReport{
 		Context: context, Sequences: sequences, Layers: c.Layers, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
-		KVType: kv.String(), KVElement: kv.Bytes(), KVBytesPerToken: c.KVBytesPerToken(kv), KVTokens: p.Blocks * model.BlockSize,
+		KVType: kv.String(), KVElement: kv.Bytes(), KVScale: kv.ScaleBytes(), KVBytesPerToken: c.KVBytesPerToken(kv), KVTokens: p.Blocks * model.BlockSize,
 		Weights: p.Weights, KV: p.KV, Scratch: p.Scratch, Total: p.Weights + p.KV + p.Scratch,
 	}, "", nil
 }
@@ -63,8 +64,12 @@ func (m memoryReport) write(w io.Writer) error {
 	fmt.Fprintf(w, "\nmemory for %s at %s of context, KV in %s\n", plural(m.Sequences, "sequence"), plural(m.Context, "token"), m.KVType)
 	t := term.NewTable("part", ">bytes", ">", "")
 	t.Row("weights", term.Count(m.Weights), term.Bytes(m.Weights))
+	head := fmt.Sprintf("%d head dim × %d bytes", m.HeadDim, m.KVElement)
+	if m.KVScale > 0 {
+		head = fmt.Sprintf("(%s + %d of scale)", head, m.KVScale)
+	}
 	t.Row("KV", term.Count(m.KV), term.Bytes(m.KV),
-		fmt.Sprintf("= 2 × %d layers × %d kv heads × %d head dim × %d bytes × %d tokens", m.Layers, m.KVHeads, m.HeadDim, m.KVElement, m.KVTokens))
+		fmt.Sprintf("= 2 × %d layers × %d kv heads × %s × %d tokens", m.Layers, m.KVHeads, head, m.KVTokens))
 	t.Row("scratch", term.Count(m.Scratch), term.Bytes(m.Scratch))
 	t.Row("total", term.Count(m.Total), term.Bytes(m.Total))
 	if _, err := t.WriteTo(w); err != nil {

@@ -22,7 +22,7 @@ type runCommand struct {
 	Echo      bool     `help:"Write the prompt before its continuation."`
 	Quiet     bool     `short:"q" help:"Say nothing on standard error but errors."`
 	Context   int      `name:"ctx" placeholder:"TOKENS" help:"Longest sequence, prompt and continuation together. Default: the model's own, up to 8192."`
-	KVType    string   `name:"kv-type" enum:"f32,f16" default:"f32" help:"Keep keys and values as f32 or f16 (half the memory)."`
+	KVType    string   `name:"kv-type" enum:"f32,f16,int8" default:"f32" help:"Keep keys and values as f32, f16 (half the memory) or int8 (a quarter, and scales)."`
 	LogSteps  string   `placeholder:"FILE" help:"Write a line of JSON for each step: rows, sequences, blocks, times. - is standard error."`
 	Verbose   bool     `short:"v" help:"Say on standard error what there is room for."`
 	samplingFlags

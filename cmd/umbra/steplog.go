@@ -44,8 +44,9 @@ func logStep(logger *slog.Logger, r umbra.StepRecord) {
 		slog.Int("step", r.Number),
 		slog.Int("rows", r.Rows), slog.Int("prefill_rows", r.PrefillRows), slog.Int("decode_rows", r.DecodeRows),
 		slog.Int("outputs", r.Outputs), slog.Int("running", r.Running), slog.Int("waiting", r.Waiting),
-		slog.Int("blocks_used", r.Blocks-r.BlocksFree), slog.Int("blocks_free", r.BlocksFree),
+		slog.Int("blocks_used", r.Blocks-r.BlocksFree), slog.Int("blocks_free", r.BlocksFree), slog.Int("blocks_shared", r.BlocksShared),
 		slog.Int("slots_written", r.Written), slog.Int("preemptions", r.Preemptions),
+		slog.Int("prefix_hits", r.PrefixHits), slog.Int("prefix_queries", r.PrefixQueries),
 		slog.Float64("host_us", us(r.Host)), slog.Float64("device_us", us(r.Device)),
 	}
 	if r.Err != nil {

@@ -18,6 +18,7 @@ type Meter struct {
 // sums is what a meter adds up.
 type sums struct {
 	steps, rows, preemptions  int
+	hits, queries             int           // prefix tokens
 	peak                      int           // sequences running
 	host, busy                time.Duration // of steps
 	running                   float64       // integrals over the steps' time, in seconds
@@ -38,6 +39,8 @@ func (m *Meter) Step(r umbra.StepRecord) {
 	m.steps++
 	m.rows += r.Rows
 	m.preemptions += r.Preemptions
+	m.hits += r.PrefixHits
+	m.queries += r.PrefixQueries
 	m.peak = max(m.peak, r.Running)
 	m.host += r.Host
 	m.busy += r.Time()

@@ -32,6 +32,8 @@ type Report struct {
 	// contiguous reservations. ContiguousWaste is what it would be if each running sequence reserved the whole context.
 	KVWaste         float64 `json:"kv_waste"`
 	ContiguousWaste float64 `json:"kv_waste_contiguous"`
+	// PrefixHits is the share of the tokens known at admission that were found in the KV pool and not computed.
+	PrefixHits float64 `json:"prefix_hits"`
 	// HostShare is the share of the steps' time spent in the scheduler; 0 where simulated.
 	HostShare float64 `json:"host_share"`
 }
@@ -74,6 +76,7 @@ func (m *Meter) Report(p Policy) Report {
 	busy := m.busy.Seconds()
 	r.RowsPerStep = per(float64(m.rows), float64(m.steps))
 	r.MeanRunning = per(m.running, busy)
+	r.PrefixHits = per(float64(m.hits), float64(m.queries))
 	r.HostShare = per(m.host.Seconds(), busy)
 	r.ContiguousWaste = per(m.reserving-m.written, m.reserving)
 	r.KVWaste = per(m.paged-m.written, m.paged)

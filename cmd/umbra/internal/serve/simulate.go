@@ -58,7 +58,7 @@ type simulation struct {
 	arrived   int // of items
 	added     int // of items, to the scheduler
 	requests  map[uint64]*timeline
-	lost      int // preemptions so far
+	last      scheduler.Stats // while the last step was in flight
 }
 
 // turn hands over what has arrived and runs a step, or waits for the next arrival.
@@ -85,9 +85,9 @@ func (r *simulation) turn() error {
 		return nil
 	}
 	st := r.scheduler.Stats()
-	record := umbra.RecordStep(b, st)
+	record := umbra.RecordStep(b, r.last, st)
+	r.last = st
 	record.Device = r.cost.of(b)
-	record.Preemptions, r.lost = st.Preemptions-r.lost, st.Preemptions
 	r.now += record.Device
 	events, err := r.scheduler.Commit(b, make([]batch.Output, b.Outputs()))
 	if err != nil {

@@ -101,6 +101,20 @@ func TestPreempted(t *testing.T) {
 	assert.ErrorContains(t, err, "context of 2048")
 }
 
+// TestSharedPrefix has requests that begin alike: the common blocks are computed once and held once.
+func TestSharedPrefix(t *testing.T) {
+	l := Load{Requests: 300, Rate: Rate(math.Inf(1)), Prompt: lengths(t, "fixed:40"), Output: lengths(t, "fixed:50"), Shared: 160, Seed: 6}
+	c := config
+	with := simulate(t, c, l, fast, Continuous)
+	c.NoPrefixReuse = true
+	without := simulate(t, c, l, fast, Continuous)
+	assert.InDelta(t, 160./200, with.PrefixHits, 0.02)
+	assert.Zero(t, without.PrefixHits)
+	assert.Less(t, with.Seconds, 0.7*without.Seconds)
+	assert.Less(t, with.KVWaste, 0.2)
+	assert.Greater(t, with.KVWaste, without.KVWaste, "the same slots unwritten, fewer held")
+}
+
 // BenchmarkSimulate is 10,000 requests on 256 sequences.
 func BenchmarkSimulate(b *testing.B) {
 	l := Load{Requests: 10000, Rate: Rate(math.Inf(1)), Prompt: ChatPrompts, Output: ChatOutputs, Seed: 1}
