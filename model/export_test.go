@@ -18,3 +18,9 @@ func Chunks(m *Model) int { return len(m.kv[0]) }
 
 // FewTiles is how many one-row tiles of attention a step may have.
 func FewTiles(m *Model) int { return m.plan.scratch.fewTiles }
+
+// ReadBlocksBy and WriteBlocksBy let tests choose how many bytes go at once.
+var (
+	ReadBlocksBy  = (*Model).readBlocks
+	WriteBlocksBy = (*Model).writeBlocks
+)

@@ -1,0 +1,157 @@
+package model
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"umbra/gpu"
+	"umbra/shaders"
+)
+
+// transferBytes is how much of KV blocks goes through staging memory at once.
+const transferBytes = 32 << 20
+
+// sectionAlign is what offsets of bindings are multiples of.
+const sectionAlign = 256
+
+// BlockBytes is what one KV block takes in all layers, and on its way through ReadBlocks.
+func (p Plan) BlockBytes() uint64 { return BlockSize * p.Config.KVBytesPerToken(p.KVType) }
+
+// ReadBlocks copies KV blocks to the host, Plan.BlockBytes each. The bytes are those of the blocks in the order given; of
+// a block, those of its layers in order; of a layer, [key, value][kv head][slot][head dimension] elements as KVType has
+// them, and with int8 then the f32 scales [key, value][kv head][slot]; all little-endian. They do not depend on how the
+// pool lies in buffers or on its size, so another model of the same file and KVType can take them.
+func (m *Model) ReadBlocks(blocks []int32) ([]byte, error) {
+	return m.readBlocks(blocks, transferBytes)
+}
+
+// WriteBlocks is what undoes ReadBlocks: block i of data goes to blocks[i], each of which is named once. Blocks that no
+// other step names keep what was written until then. Of an error in the middle, any of the blocks may have been written.
+func (m *Model) WriteBlocks(blocks []int32, data []byte) error {
+	return m.writeBlocks(blocks, data, transferBytes)
+}
+
+func (m *Model) readBlocks(blocks []int32, most uint64) ([]byte, error) {
+	if err := m.checkBlocks(blocks); err != nil {
+		return nil, err
+	}
+	t, err := m.newTransfer(len(blocks), most)
+	if err != nil {
+		return nil, err
+	}
+	defer t.staging.Release()
+	out := make([]byte, len(blocks)*t.layers*t.size)
+	raw := make([]byte, t.staging.Size())
+	for at := 0; at < len(blocks); at += t.most {
+		part := blocks[at:min(at+t.most, len(blocks))]
+		err := t.run(m, part, m.blocks.Save, func(p *gpu.Pass) { p.Read(t.staging, 0, raw) })
+		if err != nil {
+			return nil, err
+		}
+		t.each(len(part), func(staged, given int) { copy(out[at*t.layers*t.size+given:][:t.size], raw[staged:]) })
+	}
+	return out, nil
+}
+
+func (m *Model) writeBlocks(blocks []int32, data []byte, most uint64) error {
+	if err := m.checkBlocks(blocks); err != nil {
+		return err
+	}
+	if want := uint64(len(blocks)) * m.plan.BlockBytes(); uint64(len(data)) != want {
+		return fmt.Errorf("model: %d kv blocks in %v take %d bytes, not %d", len(blocks), m.plan.KVType, want, len(data))
+	}
+	seen := map[int32]bool{}
+	for _, b := range blocks {
+		if seen[b] {
+			return fmt.Errorf("model: kv block %d is to be written twice", b)
+		}
+		seen[b] = true
+	}
+	t, err := m.newTransfer(len(blocks), most)
+	if err != nil {
+		return err
+	}
+	defer t.staging.Release()
+	raw := make([]byte, t.staging.Size())
+	for at := 0; at < len(blocks); at += t.most {
+		part := blocks[at:min(at+t.most, len(blocks))]
+		t.each(len(part), func(staged, given int) { copy(raw[staged:][:t.size], data[at*t.layers*t.size+given:]) })
+		if err := m.device.Write(t.staging, 0, raw); err != nil {
+			return fmt.Errorf("model: %w", err)
+		}
+		if err := t.run(m, part, m.blocks.Restore, func(*gpu.Pass) {}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkBlocks refuses blocks that the pool has not.
+func (m *Model) checkBlocks(blocks []int32) error {
+	for _, b := range blocks {
+		if b < 0 || int(b) >= m.plan.Blocks {
+			return fmt.Errorf("model: kv block %d is outside the pool of %d", b, m.plan.Blocks)
+		}
+	}
+	return nil
+}
+
+// transfer moves blocks through staging memory, where each layer has a section with its part of every block.
+type transfer struct {
+	staging *gpu.Buffer
+	layers  int
+	size    int // bytes of a block in a layer
+	most    int // blocks at once
+	section int // bytes of a section
+}
+
+// newTransfer makes staging memory for up to n blocks, or as many as most bytes hold, at least one.
+func (m *Model) newTransfer(n int, most uint64) (*transfer, error) {
+	t := &transfer{layers: m.plan.Config.Layers, size: m.plan.kv.BlockBytes()}
+	t.most = max(1, min(n, m.plan.Blocks, int(most/m.plan.BlockBytes())))
+	t.section = (t.most*t.size + sectionAlign - 1) &^ (sectionAlign - 1)
+	b, err := m.device.NewBuffer("kv blocks on their way", gpu.Scratch, uint64(t.layers*t.section))
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	t.staging = b
+	return t, nil
+}
+
+// each calls f for each layer of n blocks with its offset in staging memory and in bytes laid out block by block.
+func (t *transfer) each(n int, f func(staged, given int)) {
+	for i := range n {
+		for l := range t.layers {
+			f(l*t.section+i*t.size, (i*t.layers+l)*t.size)
+		}
+	}
+}
+
+// run moves blocks of all layers by one of BlockCopy's kernels, and then waits.
+func (t *transfer) run(m *Model, blocks []int32,
+	move func(p *gpu.Pass, n int, step, input *gpu.Buffer, kv shaders.KV, staging gpu.Binding), then func(p *gpu.Pass)) error {
+	var list []byte
+	for _, b := range blocks {
+		list = binary.LittleEndian.AppendUint32(list, uint32(b))
+	}
+	err := m.device.Write(m.buffers.input, 0, list)
+	if err == nil {
+		err = m.device.Write(m.buffers.step, 0, shaders.Step{CopyCount: uint32(len(blocks))}.Append(nil))
+	}
+	if err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	p := m.device.Begin("kv blocks")
+	for l, kv := range m.kv {
+		move(p, len(blocks), m.buffers.step, m.buffers.input, kv, t.staging.Slice(uint64(l*t.section), uint64(t.section)))
+	}
+	then(p)
+	fence, err := p.Submit()
+	if err == nil {
+		err = fence.Wait()
+	}
+	if err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	return nil
+}
