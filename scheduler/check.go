@@ -7,8 +7,9 @@ import (
 )
 
 // Check verifies every invariant of the scheduler and of its cache, and returns the first that does not hold: no block
-// is leaked or shared, order is first come first served, each sequence's cache holds what it computed, rows are in
-// flight only during a step, and then every running sequence has some. It may be called at any time.
+// is leaked or written by two, queues are in order, groups are whole, each sequence's cache holds what it computed,
+// rows are in flight only during a step, and then every running sequence that can have some has some, as far as the
+// budget goes. It may be called at any time.
 func (s *Scheduler) Check() error {
 	if err := s.checkOrder(); err != nil {
 		return err
@@ -31,30 +32,74 @@ func (s *Scheduler) Check() error {
 				q.id, q.computed, q.rows, q.table.Len(), q.ended)
 		}
 	}
-	if n := len(s.running) + len(s.waiting) - ended; n != len(s.live) {
-		return fmt.Errorf("scheduler: %d sequences wait or run, %d are alive", n, len(s.live))
+	alive := 0
+	for _, g := range s.live {
+		alive += g.live
+	}
+	if n := len(s.running) + len(s.waiting) - ended; n != alive {
+		return fmt.Errorf("scheduler: %d sequences wait or run, %d are alive", n, alive)
+	}
+	if err := s.checkGroups(); err != nil {
+		return err
 	}
 	if err := s.blocks.Check(tables...); err != nil {
 		return fmt.Errorf("scheduler: %w", err)
 	}
+	if s.config.NoPrefixReuse && s.counted.PrefixHits+s.counted.PrefixQueries != 0 {
+		return fmt.Errorf("scheduler: %d tokens were found without prefix reuse", s.counted.PrefixHits)
+	}
 	return s.checkFlight()
 }
 
-// checkOrder verifies that ids ascend through running, then waiting, and that not too many run.
+// checkOrder verifies that running and waiting are in order, in FCFS one after the other, and that not too many run.
 func (s *Scheduler) checkOrder() error {
 	if len(s.running) > s.config.MaxSequences {
 		return fmt.Errorf("scheduler: %d sequences run, at most %d may", len(s.running), s.config.MaxSequences)
 	}
-	last := uint64(0)
-	for _, queue := range [][]*sequence{s.running, s.waiting} {
+	var last *sequence
+	for i, queue := range [][]*sequence{s.running, s.waiting} {
+		if i == 1 && s.config.Policy != FCFS {
+			last = nil
+		}
 		for _, q := range queue {
-			if q.id <= last {
-				return fmt.Errorf("scheduler: sequence %d comes after %d", q.id, last)
+			if last != nil && order(last, q) >= 0 {
+				return fmt.Errorf("scheduler: sequence %d comes after %d", q.id, last.id)
 			}
-			last = q.id
-			if s.live[q.id] != q && !q.ended {
+			last = q
+			if s.live[q.id] != q.group && !q.ended {
 				return fmt.Errorf("scheduler: sequence %d is not among the living", q.id)
 			}
+		}
+	}
+	return nil
+}
+
+// checkGroups verifies that the members of a group are together in one queue and are what the group thinks, and that
+// those that follow the first hold nothing.
+func (s *Scheduler) checkGroups() error {
+	for _, queue := range [][]*sequence{s.running, s.waiting} {
+		for i := 0; i < len(queue); {
+			g := queue[i].group
+			if len(g.members) == 0 || len(g.members) > len(queue)-i {
+				return fmt.Errorf("scheduler: request %d has %d members, %d follow in its queue", g.id, len(g.members), len(queue)-i)
+			}
+			live := 0
+			for j, q := range g.members {
+				if queue[i+j] != q || q.group != g || q.id != g.id {
+					return fmt.Errorf("scheduler: member %d of request %d is not in its place", j, g.id)
+				}
+				if !q.ended {
+					live++
+				}
+				if q.follows() && (q.computed != 0 || q.rows != 0 || q.table.Len() != 0) {
+					return fmt.Errorf("scheduler: answer %d of request %d follows with %d tokens computed, %d rows, %d reserved",
+						q.answer, g.id, q.computed, q.rows, q.table.Len())
+				}
+			}
+			if live != g.live || g.answers == 1 && !g.apart {
+				return fmt.Errorf("scheduler: request %d has %d answers alive of %d, thinks %d, apart %v", g.id, live, g.answers, g.live, g.apart)
+			}
+			i += len(g.members)
 		}
 	}
 	return nil
@@ -72,8 +117,8 @@ func (s *Scheduler) checkRunning(q *sequence) error {
 	case q.computed+q.rows > reserved || reserved > len(q.tokens):
 		return fmt.Errorf("scheduler: sequence %d has reserved %d of %d tokens, with %d computed and %d rows in flight",
 			q.id, reserved, len(q.tokens), q.computed, q.rows)
-	case len(q.tokens) > s.limit:
-		return fmt.Errorf("scheduler: sequence %d has %d tokens, at most %d fit", q.id, len(q.tokens), s.limit)
+	case len(q.tokens) > min(s.limit, q.limit):
+		return fmt.Errorf("scheduler: sequence %d has %d tokens, at most %d fit", q.id, len(q.tokens), min(s.limit, q.limit))
 	}
 	return nil
 }
@@ -94,11 +139,23 @@ func (s *Scheduler) checkFlight() error {
 		return fmt.Errorf("scheduler: the step in flight has %d rows, its sequences %d; at least 1 and at most %d may",
 			n, rows, s.config.MaxBatchTokens)
 	}
-	if len(s.flying) != len(s.running) {
-		return fmt.Errorf("scheduler: %d sequences run, %d have rows in the step", len(s.running), len(s.flying))
+	idle, single := 0, 0 // of those that could have rows: without any; with one token to compute
+	for _, q := range s.running {
+		if q.rows == 0 && !q.follows() && !q.ended {
+			idle++
+			if q.pending() == 1 {
+				single++
+			}
+		}
+	}
+	if idle > 0 && rows < s.config.MaxBatchTokens || single > 0 || len(s.flying) > len(s.running) {
+		return fmt.Errorf("scheduler: %d sequences run, %d have rows in the step of %d", len(s.running), len(s.flying), rows)
+	}
+	if len(s.flight.Sequences) != len(s.flying) {
+		return fmt.Errorf("scheduler: %d shares of the step, %d sequences have rows in it", len(s.flight.Sequences), len(s.flying))
 	}
 	for i, q := range s.flying {
-		if b := s.flight.Sequences[i]; b.ID != q.id || b.Rows != q.rows {
+		if b := s.flight.Sequences[i]; b.ID != q.id || b.Answer != q.answer || b.Rows != q.rows {
 			return fmt.Errorf("scheduler: share %d of the step is %d rows of sequence %d, not %d of %d", i, b.Rows, b.ID, q.rows, q.id)
 		}
 	}

@@ -6,6 +6,8 @@ import "fmt"
 type Event struct {
 	// ID is what Add returned.
 	ID uint64
+	// Answer says which of the request's answers, from 0 to Request.N-1; AllAnswers for Cancel of a request of several.
+	Answer int
 	// Tokens holds the ids gained. A stop token is not among them; tokens of a stop string are.
 	Tokens []int32
 	// Text holds the bytes that have become certain: those of Tokens, less what may be the beginning of a stop string,
@@ -15,9 +17,15 @@ type Event struct {
 	Reason Reason
 	// Err is why, for Failed.
 	Err error
+	// LogProb is the sum of the natural logarithms of the probabilities that the model itself gave the answer's tokens,
+	// a stop token among them, before penalty, filters and temperature. Only where Request.BestOf is above N.
+	LogProb float64
 	// Usage sums up the sequence so far.
 	Usage Usage
 }
+
+// AllAnswers is the Event.Answer of an event that is about all answers of a request that had not ended.
+const AllAnswers = -1
 
 // Usage counts what a sequence took.
 type Usage struct {
@@ -25,7 +33,7 @@ type Usage struct {
 	Prompt, Generated int
 	// Cached is how many of the prompt's tokens were found in the cache, and not computed, when it was first admitted.
 	Cached int
-	// Preemptions is how often it lost its cache to an older sequence and computed it again.
+	// Preemptions is how often it lost its cache to a sequence before it and computed it again.
 	Preemptions int
 }
 

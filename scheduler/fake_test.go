@@ -42,6 +42,8 @@ func link(before uint64, token, position int32) uint64 {
 type fake struct {
 	blockSize int
 	cells     []cell
+	last      []float32 // logits of the latest output row
+	copies    int
 }
 
 func newFake(c Config) *fake {
@@ -95,6 +97,7 @@ func (f *fake) run(b *batch.Batch) ([]batch.Output, error) {
 			if err != nil {
 				return nil, err
 			}
+			f.last = logits
 			out = append(out, output(logits, s.Want, b.TopK))
 		}
 	}
@@ -114,9 +117,20 @@ func (f *fake) copy(copies []batch.Copy) error {
 		if targets[c.From] {
 			return fmt.Errorf("fake: block %d is copied from and to", c.From)
 		}
+		f.copies++
 		copy(f.cells[int(c.To)*f.blockSize:][:f.blockSize], f.cells[int(c.From)*f.blockSize:])
 	}
 	return nil
+}
+
+// spoil is a step that fails: what it should have written is anything.
+func (f *fake) spoil(b *batch.Batch) {
+	for _, c := range b.Copies {
+		clear(f.cells[int(c.To)*f.blockSize:][:f.blockSize])
+	}
+	for _, slot := range b.Slots {
+		f.cells[slot] = cell{}
+	}
 }
 
 // at returns the cell of a sequence's position.
@@ -178,45 +192,4 @@ func output(logits []float32, want batch.Want, k int) batch.Output {
 		out.Logits = logits
 	}
 	return out
-}
-
-// result is what a sequence came to.
-type result struct {
-	tokens []int32
-	text   []byte
-	reason Reason
-}
-
-func (r *result) add(e Event) {
-	r.tokens = append(r.tokens, e.Tokens...)
-	r.text = append(r.text, e.Text...)
-	r.reason = e.Reason
-}
-
-// alone runs one request with the cache to itself, its prompt in one step.
-func alone(c Config, q Request) (result, error) {
-	c.MaxBatchTokens = max(c.MaxBatchTokens, c.Context)
-	s, err := New(c)
-	if err != nil {
-		return result{}, err
-	}
-	if _, err := s.Add(q); err != nil {
-		return result{}, err
-	}
-	f := newFake(c)
-	var r result
-	for b := s.Next(); b != nil; b = s.Next() {
-		out, err := f.run(b)
-		if err != nil {
-			return r, err
-		}
-		events, err := s.Commit(b, out)
-		if err != nil {
-			return r, err
-		}
-		for _, e := range events {
-			r.add(e)
-		}
-	}
-	return r, nil
 }

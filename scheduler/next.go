@@ -10,17 +10,16 @@ import (
 // Next lays out the next step, or returns nil when there is nothing to do. The step is in flight until Commit or Fail
 // takes the same batch back; Next panics when called before that.
 //
-// Sequences with one token to compute come first, oldest first, then the budget's remainder goes to longer ones,
-// oldest first, then to newly admitted ones. Every running sequence has a row in every step: only the newest can be in
-// the middle of its tokens, because no other is admitted before it has had all it can use, and the budget has a row for
-// each.
+// Sequences with one token to compute come first, in order, then the budget's remainder goes to longer ones, in order,
+// then to newly admitted ones. Whoever has one token to compute has its row in every step, as the budget has a row for
+// each that may run. Of others the first in order proceeds; those after it, answers of one request that compute again
+// what they knew or, by priority, older ones of less, may have to wait for budget.
 func (s *Scheduler) Next() *batch.Batch {
 	if s.flight != nil {
 		panic("scheduler: Next while a step is in flight; Commit or Fail it first")
 	}
-	budget := s.planSingles(s.config.MaxBatchTokens)
-	budget = s.planChunks(budget)
-	s.admit(budget)
+	s.reserve()
+	s.admit(s.plan())
 	if len(s.running) == 0 {
 		return nil
 	}
@@ -28,29 +27,30 @@ func (s *Scheduler) Next() *batch.Batch {
 	return s.flight
 }
 
-// planSingles gives a row to each sequence that has one token to compute. Where the cache is full, the newest running
-// sequence, perhaps the one in want itself, loses its blocks. Those planned already are older and stay.
-func (s *Scheduler) planSingles(budget int) (left int) {
+// reserve makes room for all that the running sequences have to compute. Where the cache is full, the last in order,
+// perhaps the one in want itself, loses its blocks, its whole group with it. Those before are served already and stay.
+func (s *Scheduler) reserve() {
 	for i := 0; i < len(s.running); i++ {
 		q := s.running[i]
-		if q.pending() != 1 {
-			continue
-		}
-		for !q.table.Grow(len(q.tokens) - q.table.Len()) {
-			if s.preemptNewest() == q {
-				return budget // it was the last
+		for !q.follows() && !q.table.Grow(q.target()-q.table.Len()) {
+			if s.preemptLast(); i >= len(s.running) {
+				return // it was the last
 			}
 		}
-		q.rows = 1
-		budget--
 	}
-	return budget
 }
 
-// planChunks spends the budget on running sequences with more to compute. Their blocks were reserved at admission.
-func (s *Scheduler) planChunks(budget int) (left int) {
+// plan gives rows to running sequences, those with one token to compute first, and returns what is left of the budget.
+func (s *Scheduler) plan() (left int) {
+	budget := s.config.MaxBatchTokens
 	for _, q := range s.running {
-		if q.rows == 0 {
+		if q.pending() == 1 && !q.follows() {
+			q.rows = 1
+			budget--
+		}
+	}
+	for _, q := range s.running {
+		if q.rows == 0 && !q.follows() {
 			q.rows = min(q.pending(), budget)
 			budget -= q.rows
 		}
@@ -58,65 +58,99 @@ func (s *Scheduler) planChunks(budget int) (left int) {
 	return budget
 }
 
-// admit starts waiting sequences, in order, while there is budget for a row, a place, and blocks for all of their
-// known tokens. What this step preempted is first in line and does not come straight back: of the blocks it gave up one
+// admit starts waiting groups, in order, while there is budget for a row, places, and blocks for all of their known
+// tokens. What this step preempted is first in line and does not come straight back: of the blocks it gave up one
 // is taken, or one more is what it lacked.
 //
-// Beside others it leaves a free block for each of them: who comes in only to be preempted as soon as they grow has
-// computed for nothing. Without that, BenchmarkSaturated computes 94,589 rows again instead of 49,713, to end in 9,785
-// steps instead of 9,864; with two blocks for each it is 28,923 rows and 10,147 steps.
+// Beside others it leaves a free block for each of them, and what groups need that are still to run apart: who comes
+// in only to be preempted as soon as they grow has computed for nothing. Without that, BenchmarkSaturated (before
+// prefixes were shared) computed 94,589 rows again instead of 49,713, to end in 9,785 steps instead of 9,864; with two
+// blocks for each it was 28,923 rows and 10,147 steps.
 func (s *Scheduler) admit(budget int) {
-	for budget > 0 && len(s.waiting) > 0 && len(s.running) < s.config.MaxSequences {
+	if budget == 0 || len(s.waiting) == 0 {
+		return
+	}
+	spare := len(s.running)
+	for _, q := range s.running {
+		if q == q.group.members[0] {
+			spare += q.group.blocksApart(s.blocks.Need, s.blocks.Size())
+		}
+	}
+	for budget > 0 && len(s.waiting) > 0 {
 		q := s.waiting[0]
-		found := s.match(q)
-		if s.blocks.Free() < s.blocks.Need(len(q.tokens)-found)+len(s.running) {
+		g := q.group
+		if len(s.running)+len(g.members) > s.config.MaxSequences {
+			return
+		}
+		target := q.target()
+		found := s.match(q, target)
+		apart := g.blocksApart(s.blocks.Need, s.blocks.Size())
+		if s.blocks.Free() < s.blocks.Need(target-found)+apart+spare {
 			q.table.Release()
 			return
 		}
-		if !q.table.Grow(len(q.tokens) - found) {
-			panic(fmt.Sprintf("scheduler: sequence %d of %d tokens does not fit in the cache", q.id, len(q.tokens)))
+		if !q.table.Grow(target - found) {
+			panic(fmt.Sprintf("scheduler: sequence %d of %d tokens does not fit in the cache", q.id, target))
 		}
-		q.start(found)
 		if !s.config.NoPrefixReuse {
-			s.counted.PrefixQueries += len(q.tokens)
+			s.counted.PrefixQueries += target
 			s.counted.PrefixHits += found
 		}
-		s.waiting = slices.Delete(s.waiting, 0, 1)
-		s.running = append(s.running, q)
+		if !g.admitted {
+			g.admitted, g.cached = true, found
+		}
+		clear(s.waiting[:len(g.members)])
+		s.waiting = s.waiting[len(g.members):]
+		s.running = enqueue(s.running, g.members)
+		spare += len(g.members) + apart
+		q.computed = found
 		q.rows = min(q.pending(), budget)
 		budget -= q.rows
 	}
 }
 
-// match gives a waiting sequence the blocks of the longest beginning of its tokens that is in the cache, less than all
-// of them, and returns its length: whole blocks.
-func (s *Scheduler) match(q *sequence) int {
+// match gives a waiting sequence the blocks of the longest beginning of its first n tokens that is in the cache, less
+// than all of them, and returns its length: whole blocks.
+func (s *Scheduler) match(q *sequence, n int) int {
 	if s.config.NoPrefixReuse {
 		return 0
 	}
-	return q.table.Match(q.tokens[:len(q.tokens)-1])
+	return q.table.Match(q.tokens[:n-1])
 }
 
-// preemptNewest takes the blocks of the newest running sequence and puts it at the front of the queue. What it knows
-// it keeps, and its sampler's state with it.
-func (s *Scheduler) preemptNewest() *sequence {
-	last := len(s.running) - 1
-	if last == 0 {
-		panic(fmt.Sprintf("scheduler: sequence %d is alone and the cache is full", s.running[0].id))
+// preemptLast takes the blocks of the last running group and puts it back in the queue, in FCFS at its front. What its
+// sequences know they keep, and their samplers' state with it.
+func (s *Scheduler) preemptLast() {
+	g := s.running[len(s.running)-1].group
+	first := len(s.running) - len(g.members)
+	if first == 0 {
+		panic(fmt.Sprintf("scheduler: sequence %d is alone and the cache is full", g.id))
 	}
-	q := s.running[last]
-	s.running = slices.Delete(s.running, last, last+1)
-	s.waiting = slices.Insert(s.waiting, 0, q)
-	q.table.Release()
-	q.computed = 0
-	q.preemptions++
+	s.waiting = enqueue(s.waiting, g.members)
+	s.running = slices.Delete(s.running, first, len(s.running))
+	g.join()
 	s.counted.Preemptions++
-	return q
 }
 
 // layOut makes the planned rows a batch and puts it in flight.
 func (s *Scheduler) layOut() {
-	b := &batch.Batch{}
+	rows := 0
+	for _, q := range s.running {
+		rows += q.rows
+	}
+	b := &batch.Batch{
+		Tokens:    make([]int32, 0, rows),
+		Positions: make([]int32, 0, rows),
+		Slots:     make([]int32, 0, rows),
+		Sequences: make([]batch.Sequence, 0, len(s.running)),
+	}
+	for _, q := range s.running { // rows or not: by the next step the source may be another's
+		c, ok := q.table.TakeCopy()
+		if ok {
+			b.Copies = append(b.Copies, batch.Copy(c))
+		}
+		q.copying = ok
+	}
 	s.flying = s.flying[:0]
 	for _, single := range []bool{true, false} {
 		for _, q := range s.running {
@@ -132,10 +166,7 @@ func (s *Scheduler) layOut() {
 // layOut appends the sequence's rows to a batch.
 func (q *sequence) layOut(b *batch.Batch) {
 	end := q.computed + q.rows
-	if c, ok := q.table.TakeCopy(); ok {
-		b.Copies = append(b.Copies, batch.Copy(c))
-	}
-	seq := batch.Sequence{ID: q.id, Start: len(b.Tokens), Rows: q.rows, Blocks: q.table.Blocks(end)}
+	seq := batch.Sequence{ID: q.id, Answer: q.answer, Start: len(b.Tokens), Rows: q.rows, Blocks: q.table.Blocks(end)}
 	b.Tokens = append(b.Tokens, q.tokens[q.computed:end]...)
 	for p := q.computed; p < end; p++ {
 		b.Positions = append(b.Positions, int32(p))

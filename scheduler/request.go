@@ -14,7 +14,15 @@ type Request struct {
 	Prompt []int32
 	// MaxTokens ends the sequence after so many generated tokens; 0 or less: not before the context is full.
 	MaxTokens int
-	// Sampling says how tokens are chosen; the zero value is greedy.
+	// N is how many answers are made of the prompt, each with an end of its own; 0 is 1. The prompt is computed once.
+	N int
+	// BestOf, where it is above N, makes so many answers and reports the N with the largest Event.LogProb, each in one
+	// event, when all have ended; Event.Answer is then their rank. 0 is N. The model gives back all logits for it.
+	BestOf int
+	// Priority orders requests where Config.Policy is Priority, the higher before the lower.
+	Priority int
+	// Sampling says how tokens are chosen; the zero value is greedy. Answer i has Seed+i, so that it is what a request
+	// for one with that seed gives.
 	Sampling sample.Params
 	// Stop ends the sequence where its generated text first contains one of these; the text before it is the last.
 	Stop []string
@@ -29,28 +37,48 @@ func (s *Scheduler) Add(r Request) (uint64, error) {
 		return 0, err
 	}
 	r.Sampling.TopK = min(r.Sampling.TopK, s.config.Vocabulary) // the same set, and what a WantTop row can give
-	sampler, err := sample.New(r.Sampling)
-	if err != nil {
-		return 0, fmt.Errorf("scheduler: %w", err)
+	g := &group{id: s.lastID + 1, answers: r.answers(), n: max(1, r.N)}
+	g.live, g.apart = g.answers, g.answers == 1
+	if s.config.Policy == Priority {
+		g.priority = r.Priority
+	}
+	seed := r.Sampling.Seed
+	for i := range g.answers {
+		r.Sampling.Seed = seed + uint64(i)
+		sampler, err := sample.New(r.Sampling)
+		if err != nil {
+			return 0, fmt.Errorf("scheduler: %w", err)
+		}
+		g.members = append(g.members, &sequence{
+			id:         g.id,
+			group:      g,
+			answer:     i,
+			tokens:     slices.Clone(r.Prompt),
+			prompt:     len(r.Prompt),
+			limit:      s.longest(len(r.Prompt), g.answers),
+			table:      s.blocks.Table(),
+			params:     r.Sampling,
+			sampler:    sampler,
+			maxTokens:  max(0, r.MaxTokens),
+			stopTokens: slices.Clone(r.StopTokens),
+			stop:       newStopper(r.Stop),
+			scored:     g.n < g.answers,
+		})
 	}
 	s.lastID++
-	q := &sequence{
-		id:         s.lastID,
-		tokens:     slices.Clone(r.Prompt),
-		prompt:     len(r.Prompt),
-		limit:      s.limit,
-		table:      s.blocks.Table(),
-		params:     r.Sampling,
-		sampler:    sampler,
-		stopTokens: slices.Clone(r.StopTokens),
-		stop:       newStopper(r.Stop),
-	}
-	if r.MaxTokens > 0 {
-		q.maxTokens = r.MaxTokens
-	}
-	s.live[q.id] = q
-	s.waiting = append(s.waiting, q)
-	return q.id, nil
+	s.live[g.id] = g
+	s.waiting = enqueue(s.waiting, g.members)
+	return g.id, nil
+}
+
+// answers returns how many answers are made.
+func (r Request) answers() int { return max(1, r.N, r.BestOf) }
+
+// longest returns how many tokens each of a request's answers can get to: the context, or what it can have of a whole
+// cache and the token sampled from that. The answers share the full blocks of the prompt.
+func (s *Scheduler) longest(prompt, answers int) int {
+	shared := prompt / s.config.BlockSize
+	return min(s.config.Context, (shared+max(0, s.config.Blocks-shared)/answers)*s.config.BlockSize+1)
 }
 
 // refuse says why a request can never run to its end, or nil.
@@ -84,13 +112,36 @@ func (s *Scheduler) refuse(r Request) error {
 		return fmt.Errorf("scheduler: a prompt of %d tokens needs %d cache blocks of %d, there are %d; shorten it to at most %d, or give the cache more blocks",
 			prompt, s.blocks.Need(prompt), c.BlockSize, c.Blocks, s.limit-1)
 	}
-	if r.MaxTokens > 0 {
-		generated := min(r.MaxTokens, c.Context-prompt)
-		// The last token is sampled, never computed.
-		if need := s.blocks.Need(prompt + generated - 1); need > c.Blocks {
-			return fmt.Errorf("scheduler: a prompt of %d tokens and %d generated need %d cache blocks of %d, there are %d; ask for at most %d tokens, or give the cache more blocks",
-				prompt, generated, need, c.BlockSize, c.Blocks, s.limit-prompt)
-		}
+	return s.refuseAnswers(r)
+}
+
+// refuseAnswers says why the answers to a prompt that fits can never all run to their end, or nil.
+func (s *Scheduler) refuseAnswers(r Request) error {
+	c, prompt, k := s.config, len(r.Prompt), r.answers()
+	switch {
+	case r.N < 0:
+		return fmt.Errorf("scheduler: %d answers are asked for, want 1 or more", r.N)
+	case r.BestOf != 0 && r.BestOf < max(1, r.N):
+		return fmt.Errorf("scheduler: the best of %d answers are asked for, want at least the %d to report", r.BestOf, max(1, r.N))
+	case k > c.MaxSequences:
+		return fmt.Errorf("scheduler: %d answers are asked for; at most %d sequences run at once", k, c.MaxSequences)
+	case k == 1 && r.MaxTokens <= 0:
+		return nil
 	}
-	return nil
+	generated := max(1, min(r.MaxTokens, c.Context-prompt))
+	shared, longest := prompt/c.BlockSize, s.longest(prompt, k)
+	// The last token is sampled, never computed.
+	need := shared + k*(s.blocks.Need(prompt+generated-1)-shared)
+	switch {
+	case need <= c.Blocks:
+		return nil
+	case k == 1:
+		return fmt.Errorf("scheduler: a prompt of %d tokens and %d generated need %d cache blocks of %d, there are %d; ask for at most %d tokens, or give the cache more blocks",
+			prompt, generated, need, c.BlockSize, c.Blocks, longest-prompt)
+	case longest <= prompt:
+		return fmt.Errorf("scheduler: a prompt of %d tokens and %d answers need %d cache blocks of %d, there are %d; ask for fewer answers, or give the cache more blocks",
+			prompt, k, need, c.BlockSize, c.Blocks)
+	}
+	return fmt.Errorf("scheduler: a prompt of %d tokens and %d answers of %d need %d cache blocks of %d, there are %d; ask for at most %d tokens, for fewer answers, or give the cache more blocks",
+		prompt, k, generated, need, c.BlockSize, c.Blocks, longest-prompt)
 }

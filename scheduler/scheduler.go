@@ -16,10 +16,13 @@
 // known token is computed the next one is sampled. Batching at every step is Orca's (Yu et al. 2022, OSDI), mixing
 // chunks of prefill with decode Sarathi's (Agrawal et al. 2023, arXiv 2308.16369).
 //
-// Order is first come, first served. Sequences are admitted in the order of Add; when the cache is full the newest
-// running one is preempted: it gives its blocks back, waits at the front of the queue, and later computes what it knew
-// again, without sampling any of it again. So the oldest sequence always proceeds, and how requests are
-// batched never shows in their tokens.
+// Order is first come, first served, or by priority (Policy). Sequences are admitted in order; when the cache is full
+// the last running one is preempted: it gives its blocks back, returns to the queue, first come to its front, and later
+// computes what it knew again, without sampling any of it again. So the first in order always proceeds, and how
+// requests are batched never shows in their tokens.
+//
+// A request for several answers is a group of sequences: the prompt is computed once, its blocks are shared, and the
+// last, partial one is copied when the answers part (batch.Batch.Copies). Groups are admitted and preempted as a whole.
 //
 // Full blocks of committed steps are remembered (package cache). Who is admitted takes the longest beginning of its
 // tokens that is still there, its own after a preemption among them, and computes the rest; at least one row, for the
@@ -46,6 +49,8 @@ type Config struct {
 	Context int
 	// Vocabulary is the number of token ids, and so of logits in a row.
 	Vocabulary int
+	// Policy orders requests; the zero value is FCFS.
+	Policy Policy
 	// NoPrefixReuse turns off that a sequence takes the cache of an earlier one, running or ended, for the full blocks
 	// of their common beginning.
 	NoPrefixReuse bool
@@ -53,6 +58,17 @@ type Config struct {
 	// not kept or written to. Nil: events have no text, and requests with stop strings are refused.
 	Piece func(id int32) []byte
 }
+
+// Policy says in which order requests are served, and so which loses its blocks when the cache is full: the last.
+type Policy uint8
+
+const (
+	// FCFS serves first come, first served. None waits longer than for those before it.
+	FCFS Policy = iota
+	// Priority serves those with a higher Request.Priority first, equal ones first come, first served. A steady stream of
+	// higher ones starves lower ones. None that runs is preempted for one that waits.
+	Priority
+)
 
 func (c Config) validate() error {
 	for _, v := range []struct {
@@ -65,6 +81,9 @@ func (c Config) validate() error {
 		if v.n < 1 {
 			return fmt.Errorf("scheduler: %s is %d, want at least 1", v.name, v.n)
 		}
+	}
+	if c.Policy > Priority {
+		return fmt.Errorf("scheduler: policy %d is unknown, want FCFS or Priority", c.Policy)
 	}
 	if c.MaxBatchTokens < c.MaxSequences {
 		return fmt.Errorf("scheduler: MaxBatchTokens is %d, want at least MaxSequences (%d): a row for each in every step",
@@ -82,9 +101,9 @@ type Scheduler struct {
 	limit int
 
 	lastID  uint64
-	live    map[uint64]*sequence // not yet ended, by id
-	waiting []*sequence          // ascending ids, all above those of running; they hold no blocks
-	running []*sequence          // ascending ids; includes ended ones whose rows are in flight
+	live    map[uint64]*group // with sequences that have not ended, by id
+	waiting []*sequence       // by order; they hold no blocks. In FCFS all come after those of running
+	running []*sequence       // by order; includes ended ones whose rows are in flight
 
 	flight  *batch.Batch // between Next and Commit or Fail
 	flying  []*sequence  // flight.Sequences
@@ -104,7 +123,7 @@ func New(c Config) (*Scheduler, error) {
 		config: c,
 		blocks: blocks,
 		limit:  min(c.Context, c.Blocks*c.BlockSize+1),
-		live:   map[uint64]*sequence{},
+		live:   map[uint64]*group{},
 	}, nil
 }
 
@@ -121,7 +140,7 @@ type Stats struct {
 	// PrefixQueries totals the known tokens of sequences when they were admitted, first or after a preemption, and
 	// PrefixHits those of them that were found in the cache and not computed. Both 0 with Config.NoPrefixReuse.
 	PrefixHits, PrefixQueries int
-	// Preemptions totals how often a sequence lost its blocks.
+	// Preemptions totals how often a request lost its blocks.
 	Preemptions int
 }
 

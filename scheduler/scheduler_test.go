@@ -222,7 +222,15 @@ func TestCheckFinds(t *testing.T) {
 		{"flight", func(s *Scheduler) { s.flying = s.running }, "no step is in flight, but 0 rows of 2 sequences are"},
 		{"step changed", func(s *Scheduler) { s.Next().Sequences[1].Rows = 3 }, "share 1 of the step is 3 rows of sequence 2, not 1 of 2"},
 		{"step cut", func(s *Scheduler) { b := s.Next(); b.Tokens = b.Tokens[:1] }, "the step in flight has 1 rows, its sequences 2"},
-		{"starved", func(s *Scheduler) { s.Next(); s.flying = s.flying[:1] }, "2 sequences run, 1 have rows in the step"},
+		{"share lost", func(s *Scheduler) { s.Next(); s.flying = s.flying[:1] }, "2 shares of the step, 1 sequences have rows in it"},
+		{"starved", func(s *Scheduler) {
+			b := s.Next()
+			s.running[1].rows, s.flying = 0, s.flying[:1]
+			b.Tokens, b.Sequences = b.Tokens[:1], b.Sequences[:1]
+		}, "2 sequences run, 1 have rows in the step of 1"},
+		{"member lost", func(s *Scheduler) { s.running[0].group.members = nil }, "request 1 has 0 members"},
+		{"member elsewhere", func(s *Scheduler) { s.running[0].group.members[0] = s.running[1] }, "member 0 of request 1 is not in its place"},
+		{"alive", func(s *Scheduler) { s.running[0].group.live, s.running[1].group.live = 0, 2 }, "request 1 has 1 answers alive of 1, thinks 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conf := small

@@ -21,8 +21,8 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata")
 // TestScripts runs testdata/*.txt. A script is a list of entries, apart by blank lines: commands, one a line, then
 // ---- and what they print. Lines that start with # are comments. Every command is followed by Check.
 //
-//	new block=4 blocks=16 rows=16 sequences=4 context=32 [nopiece] [noreuse]
-//	add NAME prompt=N [max=N] [stop=S,S] [stoptoken=S] [temp=F] [topk=N] [topp=F] [penalty=F] [last=N] [seed=N]
+//	new block=4 blocks=16 rows=16 sequences=4 context=32 [nopiece] [noreuse] [policy=priority]
+//	add NAME prompt=N [n=N] [best=N] [priority=N] [max=N] [stop=S,S] [stoptoken=S] [temp=F] [topk=N] [topp=F] [penalty=F] [last=N] [seed=N]
 //	next, commit, step [N], run (to idle), fail [TEXT], cancel NAME, state
 //	alone NAME (compares what NAME has come to with a run of its own)
 //
@@ -53,7 +53,7 @@ type script struct {
 	names    map[uint64]string
 	ids      map[string]uint64
 	requests map[uint64]Request
-	results  map[uint64]*result
+	results  map[answer]*result
 	out      strings.Builder
 }
 
@@ -163,6 +163,8 @@ func (x *script) open(args []string) (err error) {
 			x.config.MaxSequences = n
 		case "context":
 			x.config.Context = n
+		case "policy":
+			x.config.Policy = map[string]Policy{"fcfs": FCFS, "priority": Priority}[value]
 		case "noreuse":
 			x.config.NoPrefixReuse = true
 		case "nopiece":
@@ -176,7 +178,7 @@ func (x *script) open(args []string) (err error) {
 	}
 	x.model = newFake(x.config)
 	x.names, x.ids = map[uint64]string{}, map[string]uint64{}
-	x.requests, x.results = map[uint64]Request{}, map[uint64]*result{}
+	x.requests, x.results = map[uint64]Request{}, map[answer]*result{}
 	return nil
 }
 
@@ -192,6 +194,12 @@ func (x *script) add(name string, args []string) error {
 			r.Prompt = prompt(name, n)
 		case "prompt-id":
 			r.Prompt = append(r.Prompt, int32(n))
+		case "n":
+			r.N = n
+		case "best":
+			r.BestOf = n
+		case "priority":
+			r.Priority = n
 		case "max":
 			r.MaxTokens = n
 		case "stop":
@@ -218,7 +226,10 @@ func (x *script) add(name string, args []string) error {
 	if err != nil {
 		return err
 	}
-	x.names[id], x.ids[name], x.requests[id], x.results[id] = name, id, r, &result{}
+	x.names[id], x.ids[name], x.requests[id] = name, id, r
+	for i := range max(1, r.N) {
+		x.results[answer{id, i}] = &result{}
+	}
 	return nil
 }
 
@@ -250,7 +261,7 @@ func (x *script) next() bool {
 	}
 	var parts []string
 	for _, s := range b.Sequences {
-		part := fmt.Sprintf("%s %d", x.names[s.ID], b.Positions[s.Start])
+		part := fmt.Sprintf("%s %d", x.name(s.ID, s.Answer), b.Positions[s.Start])
 		if s.Rows > 1 {
 			part += fmt.Sprintf("-%d", b.Positions[s.Start+s.Rows-1])
 		}
@@ -260,6 +271,9 @@ func (x *script) next() bool {
 			}[s.Want]
 		}
 		parts = append(parts, part)
+	}
+	for _, c := range b.Copies {
+		parts = append(parts, fmt.Sprintf("copy %d to %d", c.From, c.To))
 	}
 	x.printf("%d rows: %s", len(b.Tokens), strings.Join(parts, ", "))
 	return true
@@ -280,9 +294,11 @@ func (x *script) commit() error {
 // events prints each event: tokens gained as syllables, text in quotes, the end.
 func (x *script) events(events []Event) {
 	for _, e := range events {
-		x.results[e.ID].add(e)
+		if e.Answer != AllAnswers {
+			x.results[answer{e.ID, e.Answer}].add(e)
+		}
 		var line strings.Builder
-		fmt.Fprintf(&line, "  %s:", x.names[e.ID])
+		fmt.Fprintf(&line, "  %s:", x.name(e.ID, e.Answer))
 		for _, id := range e.Tokens {
 			fmt.Fprintf(&line, " %s", syllable(id))
 		}
@@ -298,6 +314,9 @@ func (x *script) events(events []Event) {
 				fmt.Fprintf(&line, ", preempted %d times", e.Usage.Preemptions)
 			}
 			line.WriteString(")")
+			if e.LogProb != 0 {
+				fmt.Fprintf(&line, " log p %.3f", e.LogProb)
+			}
 		}
 		if e.Err != nil {
 			fmt.Fprintf(&line, " %v", e.Err)
@@ -309,7 +328,7 @@ func (x *script) events(events []Event) {
 // state prints each sequence as computed/known, with its blocks.
 func (x *script) state() {
 	for _, q := range x.s.running {
-		line := fmt.Sprintf("  %s runs %d/%d in %v", x.names[q.id], q.computed, len(q.tokens), q.table.Blocks(q.table.Len()))
+		line := fmt.Sprintf("  %s runs %d/%d in %v", x.name(q.id, q.answer), q.computed, len(q.tokens), q.table.Blocks(q.table.Len()))
 		if q.rows > 0 {
 			line += fmt.Sprintf(", %d rows in flight", q.rows)
 		}
@@ -319,7 +338,7 @@ func (x *script) state() {
 		x.printf("%s", line)
 	}
 	for _, q := range x.s.waiting {
-		x.printf("  %s waits %d/%d", x.names[q.id], q.computed, len(q.tokens))
+		x.printf("  %s waits %d/%d", x.name(q.id, q.answer), q.computed, len(q.tokens))
 	}
 	st := x.s.Stats()
 	line := fmt.Sprintf("  free %d of %d; %d steps, %d rows (%d again), %d outputs, %d preemptions",
@@ -330,15 +349,30 @@ func (x *script) state() {
 	x.printf("%s", line)
 }
 
+// name returns a request's name and, if several answers were asked for, which of them: letters from A.
+func (x *script) name(id uint64, answer int) string {
+	switch name := x.names[id]; {
+	case x.requests[id].answers() == 1:
+		return name
+	case answer == AllAnswers:
+		return name + "*"
+	default:
+		return name + string(rune('A'+answer))
+	}
+}
+
 func (x *script) alone(name string) error {
-	got := x.results[x.ids[name]]
-	want, err := alone(x.config, x.requests[x.ids[name]])
+	id := x.ids[name]
+	wants, err := alone(x.config, x.requests[id])
 	if err != nil {
 		return err
 	}
-	if fmt.Sprint(want) != fmt.Sprint(*got) {
-		return fmt.Errorf("%s came to %v, alone to %v", name, *got, want)
+	for i, want := range wants {
+		got := x.results[answer{id, i}]
+		if err := want.differs(got); err != nil {
+			return fmt.Errorf("%s: %w", x.name(id, i), err)
+		}
+		x.printf("  %s is the same alone: %q", x.name(id, i), want.text)
 	}
-	x.printf("  %s is the same alone: %q", name, want.text)
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 // sequence is a request on its way: its tokens, its cache, and what chooses and ends its text.
 type sequence struct {
 	id     uint64
+	group  *group
+	answer int     // which of its group
 	tokens []int32 // known: the prompt, then what was generated
 	prompt int     // how many of them the prompt has
 
@@ -19,6 +21,7 @@ type sequence struct {
 	computed int          // tokens whose keys and values are in the cache
 	reached  int          // the most that computed ever was; above it after a preemption
 	rows     int          // rows in flight: tokens[computed : computed+rows]
+	copying  bool         // a block of its table is a copy made by the latest step laid out
 	ended    bool         // its end has been reported; only its rows in flight keep it
 
 	params     sample.Params
@@ -28,32 +31,32 @@ type sequence struct {
 	stopTokens []int32
 	stop       stopper
 
-	admitted    bool // before, if not now
-	cached      int  // prompt tokens found in the cache when it was first admitted
-	sampled     int  // tokens drawn, a stop token among them
-	preemptions int
+	sampled int     // tokens drawn, a stop token among them
+	scored  bool    // score is wanted
+	score   float64 // sum of the tokens' log-probabilities
+	kept    Event   // tokens and text of an answer that is reported later, or never
 }
 
-// pending returns how many known tokens are not computed; at least 1 between steps.
-func (q *sequence) pending() int { return len(q.tokens) - q.computed }
-
-// start lets a sequence run whose first tokens were found in the cache.
-func (q *sequence) start(found int) {
-	if !q.admitted {
-		q.admitted, q.cached = true, found
+// target returns how many of the known tokens are to be computed now: all, or the prompt if others wait for that.
+func (q *sequence) target() int {
+	if q.group.apart {
+		return len(q.tokens)
 	}
-	q.computed = found
+	return q.prompt
 }
+
+// pending returns how many tokens are to be computed; at least 1 between steps.
+func (q *sequence) pending() int { return q.target() - q.computed }
 
 // usage sums up the sequence so far.
 func (q *sequence) usage() Usage {
-	return Usage{Prompt: q.prompt, Generated: q.sampled, Cached: q.cached, Preemptions: q.preemptions}
+	return Usage{Prompt: q.prompt, Generated: q.sampled, Cached: q.group.cached, Preemptions: q.group.preemptions}
 }
 
 // want says what the sequence's output rows must give, and for WantTop how many entries.
 func (q *sequence) want() (batch.Want, int) {
 	switch k := q.params.Largest(batch.MaxTopK); {
-	case k == 0:
+	case k == 0 || q.scored:
 		return batch.WantLogits, 0
 	case q.params.Greedy():
 		return batch.WantToken, 0
@@ -87,6 +90,9 @@ func (q *sequence) choose(out batch.Output, vocabulary int) (int32, error) {
 	if id < 0 || int(id) >= vocabulary {
 		return 0, fmt.Errorf("token %d came back for a vocabulary of %d", id, vocabulary)
 	}
+	if q.scored {
+		q.score += logProb(out.Logits, id)
+	}
 	return id, nil
 }
 
@@ -97,7 +103,7 @@ func (q *sequence) accept(id int32, piece func(int32) []byte) Event {
 		return q.end(Event{}, StopToken)
 	}
 	q.tokens = append(q.tokens, id)
-	e := Event{ID: q.id, Tokens: []int32{id}, Usage: q.usage()}
+	e := Event{ID: q.id, Answer: q.answer, Tokens: []int32{id}, Usage: q.usage()}
 	if piece != nil {
 		var stopped bool
 		if e.Text, stopped = q.stop.push(piece(id)); stopped {
@@ -116,7 +122,8 @@ func (q *sequence) accept(id int32, piece func(int32) []byte) Event {
 // end makes e the sequence's last event. Text that is still held back is let go; after a stop string none is.
 func (q *sequence) end(e Event, reason Reason) Event {
 	q.ended = true
-	e.ID, e.Reason, e.Usage = q.id, reason, q.usage()
+	q.group.live--
+	e.ID, e.Answer, e.Reason, e.Usage = q.id, q.answer, reason, q.usage()
 	e.Text = append(e.Text, q.stop.flush()...)
 	return e
 }

@@ -44,6 +44,8 @@ type Copy struct{ From, To int32 }
 type Sequence struct {
 	// ID names the sequence to the scheduler.
 	ID uint64
+	// Answer tells sequences of one ID apart, where several answers are made of one prompt; 0 for the first or only.
+	Answer int
 	// Start is the index of its first row, Rows their number (at least 1).
 	Start, Rows int
 	// Blocks is its block table: Blocks[p/BlockSize] holds position p, for every position up to its last row's.
