@@ -91,8 +91,8 @@ func (s KVShape) spec() kvSpec {
 		s.BlockBytes() / (4 * s.Type.Bytes()), s.ChunkBlocks}
 }
 
-// Half and Int8 are what templates ask for.
+// Half reports that elements are f16 pairs, to templates.
 func (s kvSpec) Half() bool { return s.Type == KVF16 }
 
-// Int8 is Half's sibling.
+// Int8 reports that elements are bytes with scales, to templates.
 func (s kvSpec) Int8() bool { return s.Type == KVInt8 }
