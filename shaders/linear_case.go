@@ -43,6 +43,7 @@ func linearCases() []Case {
 	add(LinearShape{Format: q4, N: 130, K: 32, Norm: true, Gate: true}, 129)
 	add(LinearShape{Format: q4, N: 34, K: 96, Residual: true, Bias: true}, 64)
 	add(LinearShape{Format: q4, N: 34, K: 96, Norm: true, Gate: true}, 19)
+	add(LinearShape{Format: q8, N: 35, K: 288, Norm: true, Bias: true}, 37)
 	return cases
 }
 
