@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"umbra"
@@ -119,13 +120,8 @@ func (b benchCommand) serve(c *console) error {
 
 // drive measures an engine of its own for a policy, so that none finds what another has left in its KV pool.
 func (b benchCommand) drive(ctx context.Context, c *console, source model.Source, o umbra.Options, items []serve.Item, p serve.Policy, report *serveReport) (serve.Report, error) {
-	var meter *serve.Meter
-	o.OnStep = func(r umbra.StepRecord) { meter.Step(r) }
-	plan, err := umbra.PlanFor(source, o)
-	if err != nil {
-		return serve.Report{}, err
-	}
-	meter = serve.NewMeter(plan.Context)
+	meter := serve.NewMeter(report.Context)
+	o.OnStep = meter.Step
 	e, err := umbra.OpenSource(source, o)
 	if err != nil {
 		return serve.Report{}, err
@@ -145,7 +141,7 @@ func (r serveReport) write(c *console, plan string) error {
 	if r.Runs[0].Simulated {
 		what = "simulated: the scheduler before a model of the device's time"
 	}
-	fmt.Fprintf(c.out, "%s %s, %s\n%s\n", r.Model, r.Type, what, plan)
+	fmt.Fprintf(c.out, "%s, %s\n%s\n", strings.TrimSpace(r.Model+" "+r.Type), what, plan)
 	fmt.Fprintf(c.out, "%s at a rate of %s/s, prompts %s, outputs %s, shared prefix %d, seed %d\n\n",
 		plural(r.Runs[0].Requests, "request"), r.Rate, r.Prompt, r.Output, r.Shared, r.Seed)
 	columns := []string{""}

@@ -86,12 +86,15 @@ func one(ctx context.Context, e *umbra.Engine, item Item, start time.Time, m *Me
 func warm(ctx context.Context, e *umbra.Engine, m *Meter) error {
 	p := e.Info().Plan
 	limit := min(p.Context, p.Blocks*model.BlockSize)
-	prompt := max(1, min(limit/2, p.BatchTokens/2, 200)) // above 128 tokens attention is split
 	var items []Item
 	for i := range min(p.Sequences, 16) {
-		ids := make([]int32, max(1, prompt-i))
+		prompt := min(1+i, limit-1)
+		if i == 0 {
+			prompt = max(1, min(140, limit/2)) // above 128 tokens attention is split
+		}
+		ids := make([]int32, prompt)
 		ids[0] = int32(i % p.Config.Vocab) // no shared prefix
-		items = append(items, Item{Prompt: ids, Output: max(1, min(1+i/2, limit-prompt))})
+		items = append(items, Item{Prompt: ids, Output: min(2+i/2, limit-prompt)})
 	}
 	ended := make(chan error)
 	start := time.Now()
