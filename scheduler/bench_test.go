@@ -1,8 +1,10 @@
 package scheduler
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"umbra/scheduler/batch"
 )
@@ -34,4 +36,53 @@ func BenchmarkSaturated(b *testing.B) {
 	b.ReportMetric(float64(st.Steps), "steps")
 	b.ReportMetric(float64(st.Recomputed), "rows-again")
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*st.Steps), "ns/step")
+}
+
+// BenchmarkStep is Next and Commit of one step in which every running sequence decodes a token, greedy, with prefixes
+// remembered. Contexts are about 80 tokens and sequences that end are replaced, so their admission is part of
+// it, their Add is not. What waits must not show in the time.
+func BenchmarkStep(b *testing.B) {
+	for _, c := range []struct{ running, waiting int }{
+		{10, 0}, {100, 0}, {256, 0}, {256, 1000}, {256, 10_000}, {1000, 0}, {1000, 10_000}, {10_000, 0},
+	} {
+		b.Run(fmt.Sprintf("running=%d/waiting=%d", c.running, c.waiting), func(b *testing.B) {
+			s, err := New(Config{BlockSize: 16, Blocks: 10 * c.running, MaxBatchTokens: 2*c.running + 256,
+				MaxSequences: c.running, Context: 4096, Vocabulary: 100})
+			if err != nil {
+				b.Fatal(err)
+			}
+			r := rand.New(rand.NewPCG(1, 2))
+			out := make([]batch.Output, c.running)
+			var spent time.Duration
+			step := func() int {
+				for st := s.Stats(); st.Waiting+st.Running < c.running+c.waiting; st.Waiting++ {
+					prompt := make([]int32, 20+r.IntN(40))
+					for i := range prompt {
+						prompt[i] = r.Int32N(100)
+					}
+					if _, err := s.Add(Request{Prompt: prompt, MaxTokens: 20 + r.IntN(60)}); err != nil {
+						b.Fatal(err)
+					}
+				}
+				start := time.Now()
+				x := s.Next()
+				if _, err := s.Commit(x, out[:x.Outputs()]); err != nil {
+					b.Fatal(err)
+				}
+				spent += time.Since(start)
+				return len(x.Tokens)
+			}
+			for range 100 {
+				step()
+			}
+			rows := 0
+			spent = 0
+			for b.Loop() {
+				rows += step()
+			}
+			b.ReportMetric(float64(rows)/float64(b.N), "rows/step")
+			b.ReportMetric(float64(spent.Nanoseconds())/1e3/float64(b.N), "µs/step")
+			b.ReportMetric(float64(spent.Nanoseconds())/float64(rows), "ns/row")
+		})
+	}
 }

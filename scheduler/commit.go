@@ -22,14 +22,14 @@ func (s *Scheduler) Commit(b *batch.Batch, out []batch.Output) ([]Event, error) 
 	s.counted.Steps++
 	s.counted.Rows += len(b.Tokens)
 	s.counted.Outputs += len(out)
-	var events []Event
+	events := make([]Event, 0, len(out))
 	for i, q := range s.flying {
 		s.counted.Recomputed += max(0, min(q.reached, q.computed+q.rows)-q.computed)
 		q.computed += q.rows
 		q.reached = max(q.reached, q.computed)
 		q.rows = 0
 		n := b.Sequences[i].Outputs
-		events = append(events, s.advance(q, out[:n])...)
+		events = s.advance(events, q, out[:n])
 		out = out[n:]
 	}
 	s.land()
@@ -55,13 +55,13 @@ func (s *Scheduler) Fail(b *batch.Batch, cause error) ([]Event, error) {
 		}
 		for _, f := range lost {
 			if !f.ended {
-				events = append(events, f.group.report(f, f.end(Event{Err: cause}, Failed))...)
+				events = f.group.report(events, f, f.end(Event{Err: cause}, Failed))
 			}
 		}
 	}
 	for _, q := range s.running {
 		if q.copying && !q.ended {
-			events = append(events, q.group.report(q, q.end(Event{Err: cause}, Failed))...)
+			events = q.group.report(events, q, q.end(Event{Err: cause}, Failed))
 		}
 	}
 	s.land()
@@ -98,8 +98,8 @@ func (s *Scheduler) Cancel(id uint64) (Event, bool) {
 }
 
 // advance does what follows from a sequence's rows being computed: their blocks may be shared, its group may part, and
-// where an output row came back the next token is sampled. It returns the events of that.
-func (s *Scheduler) advance(q *sequence, out []batch.Output) (events []Event) {
+// where an output row came back the next token is sampled. It appends the events of that to events.
+func (s *Scheduler) advance(events []Event, q *sequence, out []batch.Output) []Event {
 	sampled := len(out) > 0 && !q.ended
 	var id int32
 	var err error
@@ -111,12 +111,12 @@ func (s *Scheduler) advance(q *sequence, out []batch.Output) (events []Event) {
 	}
 	followers := q.group.fork()
 	if !sampled {
-		return nil
+		return events
 	}
-	events = q.group.report(q, s.gain(q, id, err))
+	events = q.group.report(events, q, s.gain(q, id, err))
 	for _, f := range followers {
 		id, err = f.choose(out[0], s.config.Vocabulary)
-		events = append(events, q.group.report(f, s.gain(f, id, err))...)
+		events = q.group.report(events, f, s.gain(f, id, err))
 	}
 	return events
 }

@@ -68,27 +68,27 @@ func (g *group) blocksApart(need func(tokens int) int, size int) int {
 	return n
 }
 
-// report returns the events that become public with e, an event of a member: e itself or, where the likeliest of
+// report appends to events those that become public with e, an event of a member: e itself or, where the likeliest of
 // several are wanted, none until the last has ended.
-func (g *group) report(q *sequence, e Event) []Event {
+func (g *group) report(events []Event, q *sequence, e Event) []Event {
 	if g.n == g.answers {
-		return []Event{e}
+		return append(events, e)
 	}
 	q.kept.Tokens, q.kept.Text = append(q.kept.Tokens, e.Tokens...), append(q.kept.Text, e.Text...)
 	if e.Reason == Unfinished {
-		return nil
+		return events
 	}
 	e.Tokens, e.Text, e.LogProb = q.kept.Tokens, q.kept.Text, q.score
 	g.held = append(g.held, e)
 	if g.live > 0 {
-		return nil
+		return events
 	}
 	slices.SortFunc(g.held, better)
 	best := g.held[:g.n]
 	for i := range best {
 		best[i].Answer = i
 	}
-	return best
+	return append(events, best...)
 }
 
 // better orders ended answers: those that failed last, else the likeliest first, else the first first.

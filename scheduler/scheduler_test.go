@@ -3,6 +3,7 @@ package scheduler
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -247,4 +248,57 @@ func TestCheckFinds(t *testing.T) {
 			require.ErrorContains(t, s.Check(), c.want)
 		})
 	}
+}
+
+// TestNothingOfABadStepIsFound: where no token could be chosen, the keys and values may be no numbers either.
+func TestNothingOfABadStepIsFound(t *testing.T) {
+	s := open(t, small)
+	prompt := []int32{1, 2, 3, 4, 5, 6, 7, 8, 9}
+	for _, out := range []batch.Output{{Token: -1}, {Token: 5}, {Token: 5}} {
+		_, err := s.Add(Request{Prompt: prompt, MaxTokens: 1})
+		require.NoError(t, err)
+		events, err := s.Commit(s.Next(), []batch.Output{out})
+		require.NoError(t, err)
+		require.Len(t, events, 1)
+		require.NoError(t, s.Check())
+		if s.lastID == 3 {
+			require.Equal(t, 8, events[0].Usage.Cached)
+		} else {
+			require.Zero(t, events[0].Usage.Cached)
+		}
+	}
+	require.Equal(t, 8, s.Stats().PrefixHits)
+	require.Equal(t, 27, s.Stats().PrefixQueries)
+}
+
+// TestLogProb: raw logits, whatever the sampler makes of them.
+func TestLogProb(t *testing.T) {
+	inf := float32(math.Inf(1))
+	for _, c := range []struct {
+		logits []float32
+		id     int32
+		want   float64
+	}{
+		{[]float32{0, 0}, 1, math.Log(0.5)},
+		{[]float32{1000, 1000, 1000 - float32(math.Ln2)}, 2, math.Log(0.2)},
+		{[]float32{3, -inf}, 0, 0},
+		{[]float32{3, inf, 1, inf}, 3, math.Log(0.5)},
+		{[]float32{3, inf}, 0, math.Inf(-1)},
+	} {
+		require.InDelta(t, math.Exp(c.want), math.Exp(logProb(c.logits, c.id)), 1e-5, "%v", c)
+	}
+}
+
+// TestBestOrder: likeliest first, ties by number; an answer that could be finished is better than one that could not.
+func TestBestOrder(t *testing.T) {
+	events := []Event{
+		{Answer: 0, Reason: Failed, LogProb: -1}, {Answer: 1, Reason: Length, LogProb: -9},
+		{Answer: 2, Reason: StopToken, LogProb: -3}, {Answer: 3, Reason: Length, LogProb: -3},
+	}
+	slices.SortFunc(events, better)
+	var got []int
+	for _, e := range events {
+		got = append(got, e.Answer)
+	}
+	require.Equal(t, []int{2, 3, 1, 0}, got)
 }
