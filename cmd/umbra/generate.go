@@ -24,7 +24,9 @@ func (r *runCommand) one(ctx context.Context, c *console, engine *umbra.Engine, 
 		}
 	}
 	last := q.Prompt // what was written last, for the cursor's sake
+	var tokens []int32
 	result, err := engine.Generate(ctx, q, func(chunk umbra.Chunk) error {
+		tokens = append(tokens, chunk.Tokens...)
 		if chunk.Text != "" {
 			last = chunk.Text
 		}
@@ -38,6 +40,9 @@ func (r *runCommand) one(ctx context.Context, c *console, engine *umbra.Engine, 
 		return err
 	}
 	r.say(c, "%s: %s%s", engine.Info().Adapter.Name, statistics(result), r.seedText())
+	if err := r.saveSession(c, engine, q.Prompt, tokens); err != nil {
+		return err
+	}
 	if ctx.Err() != nil {
 		return errInterrupted
 	}
@@ -151,8 +156,12 @@ func (r *runCommand) writeAnswer(c *console, i int, prompts []string, a *answer)
 
 // statistics says how many tokens were computed, how fast, and why generation ended.
 func statistics(r umbra.Result) string {
-	return fmt.Sprintf("prefill %s, %s tok/s; decode %s, %s tok/s; %s",
-		plural(r.Usage.Prompt, "token"), term.Rate(r.Usage.Prompt, r.Prefill.Seconds()),
+	cached := ""
+	if r.Usage.Cached > 0 {
+		cached = fmt.Sprintf(" (%d cached)", r.Usage.Cached)
+	}
+	return fmt.Sprintf("prefill %s%s, %s tok/s; decode %s, %s tok/s; %s",
+		plural(r.Usage.Prompt, "token"), cached, term.Rate(r.Usage.Prompt-r.Usage.Cached, r.Prefill.Seconds()),
 		plural(r.Usage.Generated, "token"), term.Rate(r.Usage.Generated-1, r.Decode.Seconds()), // prefill gives the first
 		r.Reason)
 }

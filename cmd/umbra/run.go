@@ -24,6 +24,7 @@ type runCommand struct {
 	Context   int      `name:"ctx" placeholder:"TOKENS" help:"Longest sequence, prompt and continuation together. Default: the model's own, up to 8192."`
 	KVType    string   `name:"kv-type" enum:"f32,f16,int8" default:"f32" help:"Keep keys and values as f32, f16 (half the memory) or int8 (a quarter, and scales)."`
 	LogSteps  string   `placeholder:"FILE" help:"Write a line of JSON for each step: rows, sequences, blocks, times. - is standard error."`
+	Session   string   `placeholder:"FILE" help:"Take keys and values of the text from this file, if it is there, and keep them in it at the end: a long beginning is computed once."`
 	Verbose   bool     `short:"v" help:"Say on standard error what there is room for."`
 	samplingFlags
 	capacityFlags
@@ -41,6 +42,7 @@ Examples:
   umbra run --echo 'func main() {'
   umbra run -m model.gguf --max-tokens 256 --temperature 0.8 --top-p 0.95 'Once upon a time'
   umbra run --stop $'\n}' - < prompt.go
+  umbra run --session doc.umbra-kv --file document-and-question.txt
   umbra run --prompts prompts.txt --parallel 8 --quiet > answers.txt
   umbra run --prompts prompts.txt --parallel 32 --kv-memory 256MiB --log-steps steps.jsonl`
 }
@@ -66,6 +68,8 @@ func (r *runCommand) Validate() error {
 		return fmt.Errorf("--parallel %d must be at least 1", r.Parallel)
 	case r.Parallel > 0 && r.Prompts == "":
 		return fmt.Errorf("--parallel %d needs --prompts: one prompt is one sequence", r.Parallel)
+	case r.Session != "" && r.Prompts != "":
+		return errors.New("--session keeps one text; leave it out with --prompts, whose common beginnings are shared anyway")
 	}
 	for _, s := range r.Stop {
 		if s == "" {
@@ -111,6 +115,9 @@ func (r *runCommand) Run(c *console) (err error) {
 	r.say(c, "%s", chosen(engine.Info().Verdicts))
 	if r.Verbose {
 		r.say(c, "%s", planText(engine.Info().Plan))
+	}
+	if err := r.loadSession(c, engine); err != nil {
+		return err
 	}
 	if r.Prompts == "" {
 		return r.one(ctx, c, engine, r.request(prompts[0], params))
