@@ -11,7 +11,12 @@ import "fmt"
 func (b *Blocks) Check(tables ...*Table) error {
 	held := make([]int32, len(b.refs))
 	last := make([]int, len(b.refs)) // 1 + index of the last table seen to hold the block
+	seen := make(map[*Table]int, len(tables))
 	for i, t := range tables {
+		if j, ok := seen[t]; ok {
+			return fmt.Errorf("cache: table %d is table %d once more", i, j)
+		}
+		seen[t] = i
 		if t.pool != b {
 			return fmt.Errorf("cache: table %d belongs to another pool", i)
 		}

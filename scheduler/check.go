@@ -95,6 +95,10 @@ func (s *Scheduler) checkGroups() error {
 					return fmt.Errorf("scheduler: answer %d of request %d follows with %d tokens computed, %d rows, %d reserved",
 						q.answer, g.id, q.computed, q.rows, q.table.Len())
 				}
+				if g.apart && len(g.members) > 1 && q.computed < q.prompt {
+					return fmt.Errorf("scheduler: answer %d of request %d is apart with %d tokens computed of a prompt of %d",
+						q.answer, g.id, q.computed, q.prompt)
+				}
 			}
 			if live != g.live || g.answers == 1 && !g.apart {
 				return fmt.Errorf("scheduler: request %d has %d answers alive of %d, thinks %d, apart %v", g.id, live, g.answers, g.live, g.apart)

@@ -63,9 +63,9 @@ func (s *Scheduler) plan() (left int) {
 // is taken, or one more is what it lacked.
 //
 // Beside others it leaves a free block for each of them, and what groups need that are still to run apart: who comes
-// in only to be preempted as soon as they grow has computed for nothing. Without that, BenchmarkSaturated (before
-// prefixes were shared) computed 94,589 rows again instead of 49,713, to end in 9,785 steps instead of 9,864; with two
-// blocks for each it was 28,923 rows and 10,147 steps.
+// in only to be preempted as soon as they grow has computed for nothing. Without that, BenchmarkSaturated computes
+// 94,589 rows again instead of 49,713, to end in 9,785 steps instead of 9,864; with two blocks for each it is 28,923
+// rows and 10,147 steps.
 func (s *Scheduler) admit(budget int) {
 	if budget == 0 || len(s.waiting) == 0 {
 		return

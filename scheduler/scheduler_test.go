@@ -302,3 +302,40 @@ func TestBestOrder(t *testing.T) {
 	}
 	require.Equal(t, []int{2, 3, 1, 0}, got)
 }
+
+// TestCheckFindsInGroups spoils a request of three answers, before and after they part.
+func TestCheckFindsInGroups(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		parts bool
+		spoil func(g *group)
+		want  string
+	}{
+		{"follower reserves", false, func(g *group) { g.members[1].table.Grow(1) }, "answer 1 of request 1 follows with 0 tokens computed, 0 rows, 1 reserved"},
+		{"follower computed", false, func(g *group) { g.members[2].computed = 2 }, "sequence 1 has reserved 0 of 6 tokens, with 2 computed"},
+		{"member lost", false, func(g *group) { g.members = g.members[:2] }, "request 1 has 2 answers alive of 3, thinks 3"},
+		{"order", false, func(g *group) { g.members[0].answer = 1 }, "sequence 1 comes after 1"},
+		{"parts too early", false, func(g *group) { g.apart = true }, "answer 0 of request 1 is apart with 0 tokens computed of a prompt of 6"},
+		{"shared table", true, func(g *group) { g.members[1].table = g.members[0].table }, "cache: table 1 is table 0 once more"},
+		{"never parted", true, func(g *group) { g.apart = false }, "sequence 1 knows 7 tokens and has computed 6"},
+		{"counts", true, func(g *group) { g.live = 2 }, "3 sequences wait or run, 2 are alive"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conf := small
+			conf.MaxBatchTokens = 4
+			s := open(t, conf)
+			_, err := s.Add(Request{Prompt: make([]int32, 6), N: 3})
+			require.NoError(t, err)
+			b := s.Next()
+			if c.parts {
+				_, err := s.Commit(b, nil)
+				require.NoError(t, err)
+				_, err = s.Commit(s.Next(), make([]batch.Output, 1))
+				require.NoError(t, err)
+			}
+			require.NoError(t, s.Check())
+			c.spoil(s.live[1])
+			require.ErrorContains(t, s.Check(), c.want)
+		})
+	}
+}
