@@ -23,24 +23,41 @@ type Request struct {
 	Sampling sample.Params
 	// Stop ends the continuation before the first of these texts.
 	Stop []string
+	// N is how many answers are made of the prompt, which is computed once; 0 is 1. Answer i is drawn with Seed+i.
+	N int
+	// BestOf, where it is above N, makes so many and gives the N that the model finds likeliest, best first, when all have
+	// ended.
+	BestOf int
 	// IgnoreEnd goes on past the tokens by which the model ends a continuation; for measurements.
 	IgnoreEnd bool
 }
 
-// Chunk is a piece of a continuation: whole UTF-8 characters, and the tokens since the last chunk.
+// Chunk is a piece of a continuation: whole UTF-8 characters, and the tokens since the last chunk of its answer.
 type Chunk struct {
+	Answer int // from 0 to N-1
 	Text   string
 	Tokens []int32
 	// At is when the step that gave it was over.
 	At time.Time
 }
 
-// Result sums up a continuation.
+// Result sums up a request.
 type Result struct {
+	// Reason and Usage are those of the first answer.
 	Reason scheduler.Reason
 	Usage  scheduler.Usage
+	// Answers are all that have ended, by number.
+	Answers []Answer
 	// Prefill is the time from the request to its first token, Decode from there to the last.
 	Prefill, Decode time.Duration
+}
+
+// Answer sums up one answer.
+type Answer struct {
+	Reason scheduler.Reason
+	Usage  scheduler.Usage
+	// LogProb is the sum of the natural logarithms of its tokens' probabilities, where Request.BestOf is above N.
+	LogProb float64
 }
 
 // Generate continues a prompt and hands the text to emit as it comes; an error of emit ends it. It may be called from
@@ -62,13 +79,16 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Chunk) error
 	}
 	start := time.Now()
 	id, box, err := e.loop.add(scheduler.Request{
-		Prompt: prompt, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, StopTokens: stop})
+		Prompt: prompt, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, StopTokens: stop, N: r.N, BestOf: r.BestOf})
 	if err != nil {
 		return Result{}, err
 	}
-	g := generation{emit: emit, start: start}
+	g := generation{emit: emit, start: start, left: max(1, r.N)}
+	g.result.Answers = make([]Answer, g.left)
 	if e.tokens != nil {
-		g.stream = e.tokens.Stream()
+		for range g.left {
+			g.streams = append(g.streams, e.tokens.Stream())
+		}
 	}
 	done, cancelled := ctx.Done(), false
 	for {
@@ -92,12 +112,13 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Chunk) error
 
 // generation turns one request's events into chunks and a result.
 type generation struct {
-	stream *tokenizer.Stream // nil without a tokenizer
-	emit   func(Chunk) error
-	start  time.Time
-	first  time.Time // when the first token came
-	result Result
-	err    error
+	streams []*tokenizer.Stream // of each answer; none without a tokenizer
+	emit    func(Chunk) error
+	start   time.Time
+	first   time.Time // when the first token came
+	left    int       // answers that have not ended
+	result  Result
+	err     error
 }
 
 func (g *generation) fail(err error) {
@@ -115,25 +136,42 @@ func (g *generation) take(d delivery) bool {
 	if !g.first.IsZero() {
 		g.result.Decode = d.at.Sub(g.first)
 	}
+	if d.Answer == scheduler.AllAnswers {
+		g.end(d)
+		return true
+	}
 	ended := d.Reason != scheduler.Unfinished
-	c := Chunk{Tokens: d.Tokens, At: d.at}
-	if g.stream != nil {
-		c.Text = g.stream.Bytes(d.Text)
+	c := Chunk{Answer: d.Answer, Tokens: d.Tokens, At: d.at}
+	if g.streams != nil {
+		c.Text = g.streams[d.Answer].Bytes(d.Text)
 		if ended {
-			c.Text += g.stream.Flush()
+			c.Text += g.streams[d.Answer].Flush()
 		}
 	}
 	if g.err == nil && (c.Text != "" || len(c.Tokens) > 0) {
 		g.fail(g.emit(c))
 	}
-	if ended {
+	if !ended {
+		return false
+	}
+	g.result.Answers[d.Answer] = Answer{d.Reason, d.Usage, d.LogProb}
+	if d.Answer == 0 {
 		g.result.Reason, g.result.Usage = d.Reason, d.Usage
-		switch {
-		case d.Reason == scheduler.Failed:
-			g.fail(fmt.Errorf("umbra: %w", d.Err))
-		case d.Reason == scheduler.Cancelled:
-			g.fail(ErrClosed)
+	}
+	g.end(d)
+	g.left--
+	return g.left == 0
+}
+
+// end keeps the error that an end may stand for.
+func (g *generation) end(d delivery) {
+	switch d.Reason {
+	case scheduler.Failed:
+		g.fail(fmt.Errorf("umbra: %w", d.Err))
+	case scheduler.Cancelled:
+		g.fail(ErrClosed)
+		if g.result.Reason == scheduler.Unfinished {
+			g.result.Reason, g.result.Usage = d.Reason, d.Usage
 		}
 	}
-	return ended
 }

@@ -80,7 +80,7 @@ func (l *loop) run() {
 func (l *loop) add(r scheduler.Request) (id uint64, m *mailbox, err error) {
 	alive := l.do(func() {
 		if id, err = l.scheduler.Add(r); err == nil {
-			m = newMailbox()
+			m = newMailbox(max(1, r.N))
 			l.mailboxes[id] = m
 		}
 	})
@@ -103,7 +103,10 @@ func (l *loop) deliver(e scheduler.Event, at time.Time) {
 		return
 	}
 	if e.Reason != scheduler.Unfinished {
-		delete(l.mailboxes, e.ID)
+		m.left--
+		if m.left == 0 || e.Answer == scheduler.AllAnswers {
+			delete(l.mailboxes, e.ID)
+		}
 	}
 	m.put(delivery{e, at})
 }
@@ -116,12 +119,13 @@ type delivery struct {
 
 // mailbox holds a request's events until its goroutine takes them, so that a slow reader never holds up a step.
 type mailbox struct {
+	left  int // answers that have not ended; the loop's own
 	mu    sync.Mutex
 	queue []delivery
 	ready chan struct{} // has an element when queue may not be empty
 }
 
-func newMailbox() *mailbox { return &mailbox{ready: make(chan struct{}, 1)} }
+func newMailbox(answers int) *mailbox { return &mailbox{left: answers, ready: make(chan struct{}, 1)} }
 
 func (m *mailbox) put(d delivery) {
 	m.mu.Lock()

@@ -183,6 +183,57 @@ func TestSamplingIsReproducible(t *testing.T) {
 	assert.NotEqual(t, together[0].tokens, generate(context.Background(), e, r).tokens, "another seed")
 }
 
+// TestAnswers makes several answers of one prompt: each is what a request for one with its seed gives, and the best of
+// several are the likeliest of those.
+func TestAnswers(t *testing.T) {
+	e := open(t, draft, umbra.Options{Context: 128, Sequences: 6})
+	g := oracle(t)[7]
+	r := umbra.Request{Prompt: g.Prompt, MaxTokens: 20, Sampling: sample.Params{Temperature: 1, TopP: 1, Seed: 7}}
+	several := func(n, bestOf int) (umbra.Result, [][]int32, []string) {
+		q := r
+		q.N, q.BestOf = n, bestOf
+		tokens, texts := make([][]int32, n), make([]string, n)
+		result, err := e.Generate(context.Background(), q, func(c umbra.Chunk) error {
+			tokens[c.Answer] = append(tokens[c.Answer], c.Tokens...)
+			texts[c.Answer] += c.Text
+			return nil
+		})
+		require.NoError(t, err)
+		require.Len(t, result.Answers, n)
+		return result, tokens, texts
+	}
+	_, tokens, texts := several(5, 0)
+	different := 0
+	for i := range tokens {
+		q := r
+		q.Sampling.Seed += uint64(i)
+		alone := generate(context.Background(), e, q)
+		require.NoError(t, alone.err)
+		assert.Equal(t, alone.tokens, tokens[i], "answer %d", i)
+		assert.Equal(t, alone.text, texts[i])
+		if texts[i] != texts[0] {
+			different++
+		}
+	}
+	assert.Positive(t, different)
+	result, best, _ := several(2, 5)
+	assert.GreaterOrEqual(t, result.Answers[0].LogProb, result.Answers[1].LogProb)
+	assert.Less(t, result.Answers[0].LogProb, 0.0)
+	assert.Contains(t, tokens, best[0])
+	assert.Contains(t, tokens, best[1])
+
+	ctx, cancel := context.WithCancel(context.Background())
+	q := r
+	q.N = 3
+	q.MaxTokens = 100
+	_, err := e.Generate(ctx, q, func(umbra.Chunk) error { cancel(); return nil })
+	assert.ErrorIs(t, err, context.Canceled)
+	q.N = 7
+	_, err = e.Generate(context.Background(), q, nil)
+	assert.ErrorContains(t, err, "7", "more answers than run at once")
+	require.NoError(t, generate(context.Background(), e, r).err, "others go on")
+}
+
 func TestStopStrings(t *testing.T) {
 	e := open(t, gopher, umbra.Options{Context: 384})
 	g := oracle(t)[3] // ends with "return nil, err"-like lines
