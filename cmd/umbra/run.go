@@ -24,6 +24,8 @@ type runCommand struct {
 	Context   int      `name:"ctx" placeholder:"TOKENS" help:"Longest sequence, prompt and continuation together. Default: the model's own, up to 8192."`
 	KVType    string   `name:"kv-type" enum:"f32,f16,int8" default:"f32" help:"Keep keys and values as f32, f16 (half the memory) or int8 (a quarter, and scales)."`
 	LogSteps  string   `placeholder:"FILE" help:"Write a line of JSON for each step: rows, sequences, blocks, times. - is standard error."`
+	Answers   int      `short:"n" placeholder:"N" default:"1" help:"Make this many answers of the prompt, which is computed once. Each is written whole, below a line that names it; needs --temperature to differ."`
+	BestOf    int      `placeholder:"N" help:"Make this many answers and write the --answers likeliest, best first."`
 	Session   string   `placeholder:"FILE" help:"Take keys and values of the text from this file, if it is there, and keep them in it at the end: a long beginning is computed once."`
 	Verbose   bool     `short:"v" help:"Say on standard error what there is room for."`
 	samplingFlags
@@ -42,6 +44,7 @@ Examples:
   umbra run --echo 'func main() {'
   umbra run -m model.gguf --max-tokens 256 --temperature 0.8 --top-p 0.95 'Once upon a time'
   umbra run --stop $'\n}' - < prompt.go
+  umbra run --answers 2 --best-of 8 --temperature 1 'func reverse('
   umbra run --session doc.umbra-kv --file document-and-question.txt
   umbra run --prompts prompts.txt --parallel 8 --quiet > answers.txt
   umbra run --prompts prompts.txt --parallel 32 --kv-memory 256MiB --log-steps steps.jsonl`
@@ -68,6 +71,14 @@ func (r *runCommand) Validate() error {
 		return fmt.Errorf("--parallel %d must be at least 1", r.Parallel)
 	case r.Parallel > 0 && r.Prompts == "":
 		return fmt.Errorf("--parallel %d needs --prompts: one prompt is one sequence", r.Parallel)
+	case r.Answers < 1 || r.BestOf != 0 && r.BestOf < r.Answers:
+		return fmt.Errorf("--answers %d must be at least 1, and --best-of %d at least that", r.Answers, r.BestOf)
+	case r.several() && r.Prompts != "":
+		return errors.New("--answers and --best-of are for one prompt; leave them out with --prompts")
+	case r.several() && (r.Temperature == nil || *r.Temperature == 0):
+		return errors.New("--answers and --best-of need --temperature: without it all answers are the same")
+	case r.several() && r.Session != "":
+		return errors.New("--session keeps one text; leave it out with --answers and --best-of")
 	case r.Session != "" && r.Prompts != "":
 		return errors.New("--session keeps one text; leave it out with --prompts, whose common beginnings are shared anyway")
 	}
@@ -95,7 +106,7 @@ func (r *runCommand) Run(c *console) (err error) {
 	ctx, stop := untilInterrupted()
 	defer stop()
 	o := umbra.Options{Adapter: r.Adapter, Context: r.Context, KVType: r.KVType}
-	r.capacityFlags.apply(&o, min(r.atOnce(), len(prompts)))
+	r.capacityFlags.apply(&o, max(r.Answers, r.BestOf, min(r.atOnce(), len(prompts))))
 	if r.LogSteps != "" {
 		write, end, err2 := stepLog(c, r.LogSteps)
 		if err2 != nil {
@@ -119,8 +130,11 @@ func (r *runCommand) Run(c *console) (err error) {
 	if err := r.loadSession(c, engine); err != nil {
 		return err
 	}
-	if r.Prompts == "" {
-		return r.one(ctx, c, engine, r.request(prompts[0], params))
+	switch q := r.request(prompts[0], params); {
+	case r.several():
+		return r.answers(ctx, c, engine, q)
+	case r.Prompts == "":
+		return r.one(ctx, c, engine, q)
 	}
 	return r.many(ctx, c, engine, prompts, params)
 }
@@ -145,6 +159,9 @@ func (r *runCommand) open(c *console, o umbra.Options) (*umbra.Engine, error) {
 func (r *runCommand) request(prompt string, params sample.Params) umbra.Request {
 	return umbra.Request{Prompt: prompt, MaxTokens: r.MaxTokens, Sampling: params, Stop: r.Stop}
 }
+
+// several reports whether more than one answer is made of the prompt.
+func (r *runCommand) several() bool { return r.Answers > 1 || r.BestOf > 1 }
 
 // atOnce is how many prompts may be answered at once.
 func (r *runCommand) atOnce() int {
