@@ -25,6 +25,8 @@ type Request struct {
 	Stop []string
 	// N is how many answers are made of the prompt, which is computed once; 0 is 1. Answer i is drawn with Seed+i.
 	N int
+	// Priority is this request's place where Options.Policy is scheduler.Priority: the higher before the lower.
+	Priority int
 	// BestOf, where it is above N, makes so many and gives the N that the model finds likeliest, best first, when all have
 	// ended.
 	BestOf int
@@ -48,7 +50,8 @@ type Result struct {
 	Usage  scheduler.Usage
 	// Answers are all that have ended, by number.
 	Answers []Answer
-	// Prefill is the time from the request to its first token, Decode from there to the last.
+	// Prefill is the time from the request to its first token, Decode from there to the last. Where Request.BestOf is above N
+	// all comes at the end, and Prefill is all of the time.
 	Prefill, Decode time.Duration
 }
 
@@ -79,7 +82,7 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Chunk) error
 	}
 	start := time.Now()
 	id, box, err := e.loop.add(scheduler.Request{
-		Prompt: prompt, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, StopTokens: stop, N: r.N, BestOf: r.BestOf})
+		Prompt: prompt, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, StopTokens: stop, N: r.N, BestOf: r.BestOf, Priority: r.Priority})
 	if err != nil {
 		return Result{}, err
 	}

@@ -77,6 +77,9 @@ func (e *Engine) boundTo() (kvfile.Header, error) {
 	if !ok {
 		return kvfile.Header{}, errors.New("umbra: sessions belong to a model file, and this model has none")
 	}
+	if e.fingerprint == "" {
+		e.fingerprint = model.Fingerprint(f)
+	}
 	p := e.model.Plan()
-	return kvfile.Header{Model: model.Fingerprint(f), KVType: p.KVType.String(), BlockSize: model.BlockSize, BlockBytes: int(p.BlockBytes())}, nil
+	return kvfile.Header{Model: e.fingerprint, KVType: p.KVType.String(), BlockSize: model.BlockSize, BlockBytes: int(p.BlockBytes())}, nil
 }

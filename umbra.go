@@ -7,7 +7,9 @@
 //	result, err := engine.Generate(ctx, umbra.Request{Prompt: "package main\n", MaxTokens: 64},
 //		func(c umbra.Chunk) error { _, err := fmt.Print(c.Text); return err })
 //
-// Requests made at the same time, from several goroutines, are batched together; what each gets does not depend on it.
+// Requests made at the same time, from several goroutines, are batched together. What each gets does not depend on it, but for
+// the rounding of sums: kernels for other numbers of rows may add in another order, which shows where two tokens are
+// all but equally likely.
 package umbra
 
 import (
@@ -32,12 +34,13 @@ type Options struct {
 	// Sequences is how many sequences run at once; 0 is 16. BatchTokens is the token rows of a step; 0 is 512.
 	Sequences, BatchTokens int
 	// Blocks is the size of the KV pool in blocks of 16 tokens; 0 is enough for one Context, and for more sequences
-	// up to 1 GiB. KVBytes gives the size in bytes instead, rounded down to whole
-	// blocks; it must hold one Context.
+	// up to 1 GiB. KVBytes gives the size in bytes instead, rounded down to whole blocks; it must hold one Context.
 	Blocks  int
 	KVBytes uint64
 	// NoPrefixReuse has every prompt computed from its first token, even if the KV pool still holds its beginning.
 	NoPrefixReuse bool
+	// Policy is the order in which requests are served: scheduler.FCFS (the default) or scheduler.Priority.
+	Policy scheduler.Policy
 	// Profile measures kernels with timestamps; see Engine.Profile.
 	Profile bool
 	// OnStep is told of each step when it is over, by the goroutine that makes the next: it must be quick, and not call the
@@ -55,6 +58,8 @@ type Engine struct {
 	tokens *tokenizer.Tokenizer // nil if the source has none
 	eog    []int32
 	loop   *loop
+
+	fingerprint string // of the file, once it has been asked for; the loop's own
 }
 
 // Open opens a GGUF file.
@@ -114,7 +119,7 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 		}
 	}
 	c := scheduler.Config{BlockSize: model.BlockSize, Blocks: p.Blocks, MaxBatchTokens: p.BatchTokens, MaxSequences: p.Sequences,
-		Context: p.Context, Vocabulary: p.Config.Vocab, NoPrefixReuse: o.NoPrefixReuse}
+		Context: p.Context, Vocabulary: p.Config.Vocab, NoPrefixReuse: o.NoPrefixReuse, Policy: o.Policy}
 	if e.tokens != nil {
 		if n := e.tokens.Size(); n != p.Config.Vocab {
 			return nil, fmt.Errorf("umbra: the tokenizer has %d tokens, the model %d rows of embeddings", n, p.Config.Vocab)

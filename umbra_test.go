@@ -234,6 +234,32 @@ func TestAnswers(t *testing.T) {
 	require.NoError(t, generate(context.Background(), e, r).err, "others go on")
 }
 
+// TestPriority queues three requests behind one that runs; the most urgent is served first.
+func TestPriority(t *testing.T) {
+	e := open(t, draft, umbra.Options{Context: 128, Sequences: 1, Policy: scheduler.Priority})
+	running := make(chan struct{})
+	first := sync.OnceFunc(func() { close(running) })
+	var mu sync.Mutex
+	var ended []int
+	var wg sync.WaitGroup
+	ask := func(priority int, emit func(umbra.Chunk) error) {
+		wg.Go(func() {
+			_, err := e.Generate(context.Background(), umbra.Request{Tokens: []int32{0, 337, 745}, MaxTokens: 100, IgnoreEnd: true, Priority: priority}, emit)
+			assert.NoError(t, err)
+			mu.Lock()
+			defer mu.Unlock()
+			ended = append(ended, priority)
+		})
+	}
+	ask(0, func(umbra.Chunk) error { first(); return nil })
+	<-running
+	for _, p := range []int{1, 3, 2} {
+		ask(p, func(umbra.Chunk) error { return nil })
+	}
+	wg.Wait()
+	assert.Equal(t, []int{0, 3, 2, 1}, ended)
+}
+
 func TestStopStrings(t *testing.T) {
 	e := open(t, gopher, umbra.Options{Context: 384})
 	g := oracle(t)[3] // ends with "return nil, err"-like lines

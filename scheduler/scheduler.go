@@ -19,7 +19,7 @@
 // Order is first come, first served, or by priority (Policy). Sequences are admitted in order; when the cache is full
 // the last running one is preempted: it gives its blocks back, returns to the queue, first come to its front, and later
 // computes what it knew again, without sampling any of it again. So the first in order always proceeds, and how
-// requests are batched never shows in their tokens.
+// requests are batched shows in their tokens only as far as the runner rounds differently for other batches.
 //
 // A request for several answers is a group of sequences: the prompt is computed once, its blocks are shared, and the
 // last, partial one is copied when the answers part (batch.Batch.Copies). Groups are admitted and preempted as a whole.

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"umbra"
-	"umbra/cmd/umbra/internal/term"
 )
 
 // answers makes several answers of one prompt and writes each whole, in order, below a line that names it.
@@ -37,10 +36,9 @@ func (r *runCommand) answers(ctx context.Context, c *console, engine *umbra.Engi
 			return err
 		}
 	}
-	made := max(r.Answers, r.BestOf)
-	r.say(c, "%s: %s of %s: prefill %s, %s tok/s; decode %s, %s tok/s%s", engine.Info().Adapter.Name, plural(r.Answers, "answer"),
-		fmt.Sprint(made), plural(result.Usage.Prompt, "token"), term.Rate(result.Usage.Prompt-result.Usage.Cached, result.Prefill.Seconds()),
-		plural(generated, "token"), term.Rate(generated-r.Answers, result.Decode.Seconds()), r.seedText())
+	spent := (result.Prefill + result.Decode).Seconds()
+	r.say(c, "%s: %s of %d: %s, %s generated in %.2f s%s", engine.Info().Adapter.Name, plural(r.Answers, "answer"), max(r.Answers, r.BestOf),
+		plural(result.Usage.Prompt, "prompt token"), plural(generated, "token"), spent, r.seedText())
 	if ctx.Err() != nil {
 		return errInterrupted
 	}
