@@ -16,8 +16,8 @@ esac
 # machine makes one on which nothing is missing: Debian, root, Go 1.99.
 machine() {
 	rm -rf "${work:?}"/*
-	mkdir -p "$work/bin" "$work/root/etc" "$work/root/usr/include" "$work/root/usr/lib/x" \
-		"$work/root/usr/share/vulkan/icd.d" "$work/root/etc/ssl/certs"
+	mkdir -p "$work/bin" "$work/sys/etc" "$work/sys/usr/include" "$work/sys/usr/lib/x" \
+		"$work/sys/usr/share/vulkan/icd.d" "$work/sys/etc/ssl/certs"
 	for tool in sh env sed awk dirname tail mktemp rm grep mkdir touch; do
 		ln -s "$(command -v $tool)" "$work/bin/$tool"
 	done
@@ -29,9 +29,9 @@ machine() {
 	fake apt-get 'echo "apt-get $*" >>"$SETUP_ROOT/log"
 		case $* in *mesa-vulkan-drivers*) touch "$SETUP_ROOT/usr/share/vulkan/icd.d/lvp.json";; esac
 		case $* in *libvulkan1*) touch "$SETUP_ROOT/usr/lib/x/libvulkan.so.1";; esac'
-	touch "$work/root/etc/debian_version" "$work/root/usr/include/stdlib.h" "$work/root/usr/lib/x/libvulkan.so.1" \
-		"$work/root/usr/share/vulkan/icd.d/lvp.json" "$work/root/etc/ssl/certs/ca-certificates.crt"
-	: >"$work/root/log"
+	touch "$work/sys/etc/debian_version" "$work/sys/usr/include/stdlib.h" "$work/sys/usr/lib/x/libvulkan.so.1" \
+		"$work/sys/usr/share/vulkan/icd.d/lvp.json" "$work/sys/etc/ssl/certs/ca-certificates.crt"
+	: >"$work/sys/log"
 }
 
 fake() {
@@ -47,8 +47,8 @@ expect() {
 	name=$1 status=$2 said=$3 installed=$4
 	shift 4
 	code=0
-	output=$(env -i PATH="$work/bin" HOME="$work/home" SETUP_ROOT="$work/root" "$@" sh "$setup" 2>&1) || code=$?
-	log=$(tail -n 1 "$work/root/log")
+	output=$(env -i PATH="$work/bin" HOME="$work/home" SETUP_ROOT="$work/sys" "$@" sh "$setup" 2>&1) || code=$?
+	log=$(tail -n 1 "$work/sys/log")
 	problem=''
 	[ "$code" = "$status" ] || problem="exit status $code, want $status"
 	case $output in
@@ -66,8 +66,8 @@ expect() {
 	fi
 }
 
-icd=root/usr/share/vulkan/icd.d/lvp.json
-loader=root/usr/lib/x/libvulkan.so.1
+icd=sys/usr/share/vulkan/icd.d/lvp.json
+loader=sys/usr/lib/x/libvulkan.so.1
 
 machine
 expect "nothing missing" 0 "" ""
@@ -77,8 +77,8 @@ expect "driver now there" 0 "" "recommends mesa-vulkan-drivers"
 
 machine
 lacks $icd
-touch "$work/root/other.json"
-expect "driver named" 0 "" "" VK_DRIVER_FILES="/nowhere.json:$work/root/other.json"
+touch "$work/sys/other.json"
+expect "driver named" 0 "" "" VK_DRIVER_FILES="/nowhere.json:$work/sys/other.json"
 expect "driver named wrongly" 1 "unset it" "" VK_ICD_FILENAMES=/nowhere.json
 
 machine
@@ -86,11 +86,11 @@ lacks $icd $loader
 expect "no loader, no driver" 0 "libvulkan.so.1" "recommends libvulkan1 mesa-vulkan-drivers"
 
 machine
-lacks root/usr/include/stdlib.h
+lacks sys/usr/include/stdlib.h
 expect "package that does not help" 1 "still missing" "recommends libc6-dev"
 
 machine
-lacks root/etc/ssl/certs/ca-certificates.crt
+lacks sys/etc/ssl/certs/ca-certificates.crt
 expect "no certificates, but the modules" 0 "" ""
 fake go 'case $2 in GOVERSION) echo go1.99.1;; CC) echo gcc;; *) exit 1;; esac'
 expect "neither certificates nor modules" 1 "certificate authorities" "recommends ca-certificates"
@@ -100,7 +100,7 @@ lacks bin/gcc
 expect "no compiler" 1 "still missing" "recommends gcc libc6-dev"
 fake go 'case $2 in GOVERSION) echo go1.99.1;; CC) echo "clang -m64";; esac'
 fake clang ''
-: >"$work/root/log"
+: >"$work/sys/log"
 expect "CC is clang" 0 "" ""
 
 machine
@@ -117,7 +117,7 @@ fake sudo '"$@"'
 expect "sudo" 0 "installing mesa-vulkan-drivers" "recommends mesa-vulkan-drivers"
 
 machine
-lacks $icd root/etc/debian_version
+lacks $icd sys/etc/debian_version
 expect "another Linux" 1 "Fedora" ""
 
 machine

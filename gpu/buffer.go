@@ -44,9 +44,6 @@ func (d *Device) newBuffer(label string, purpose Purpose, size uint64, use buffe
 // Size is the buffer's size in bytes.
 func (b *Buffer) Size() uint64 { return b.size }
 
-// Label is the name the buffer was made with.
-func (b *Buffer) Label() string { return b.label }
-
 // Whole binds all of the buffer.
 func (b *Buffer) Whole() Binding { return Binding{b, 0, b.size} }
 

@@ -111,9 +111,6 @@ func (p *Pass) keep(err error) {
 // Err is the pass's first error.
 func (p *Pass) Err() error { return p.err }
 
-// Device is the device the pass runs on.
-func (p *Pass) Device() *Device { return p.device }
-
 func (p *Pass) endPass() {
 	if p.open {
 		p.open = false
