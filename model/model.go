@@ -114,9 +114,6 @@ func (m *Model) Warm(rows int) error {
 // Plan is what the model takes and how it is sized.
 func (m *Model) Plan() Plan { return m.plan }
 
-// Device is the device the model is on.
-func (m *Model) Device() *gpu.Device { return m.device }
-
 // Release gives all buffers back. Releasing twice does nothing.
 func (m *Model) Release() {
 	m.weights.release()
