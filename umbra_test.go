@@ -131,6 +131,42 @@ func TestGreedy(t *testing.T) {
 	}
 }
 
+// TestGreedyChunks computes prompts one token at a time, seven at a time, and all but what an earlier request has left in the
+// cache: the tokens are the other engine's each time.
+func TestGreedyChunks(t *testing.T) {
+	list := oracle(t)
+	for _, c := range []struct {
+		name    string
+		options umbra.Options
+		longest int // prompts above it are left out, for the time they take
+		rounds  int
+	}{
+		{"one by one", umbra.Options{Context: 384, Sequences: 1, BatchTokens: 1}, 20, 1},
+		{"seven by seven", umbra.Options{Context: 384, Sequences: 7, BatchTokens: 7}, 100, 1},
+		{"with prefix hits", umbra.Options{Context: 384, Sequences: 10}, 384, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := open(t, gopher, c.options)
+			var want []greedy
+			var ask []umbra.Request
+			for _, g := range list {
+				if len(g.PromptIDs) <= c.longest {
+					want, ask = append(want, g), append(ask, umbra.Request{Tokens: g.PromptIDs, MaxTokens: 48})
+				}
+			}
+			require.GreaterOrEqual(t, len(want), 5)
+			for round := range c.rounds {
+				cached := 0
+				for i, a := range all(e, ask) {
+					want[i].check(t, a)
+					cached += a.Usage.Cached
+				}
+				assert.Equal(t, round > 0, cached > 250, "round %d: %d tokens found in the cache", round, cached)
+			}
+		})
+	}
+}
+
 // longestFirst runs requests at the same time, the longest some steps before the others: in a small pool it takes most of
 // the blocks, those that it leaves are too few for the others to grow in, and so the newest must give way.
 func longestFirst(e *umbra.Engine, requests []umbra.Request, longest int) []answer {
