@@ -27,8 +27,8 @@ type serveFlags struct {
 	Policy       serve.Policy  `group:"serve" default:"continuous" enum:"continuous,static" help:"continuous, or static: batches that run until all of their sequences have ended, each of which reserves the whole context in as much KV memory."`
 	Compare      bool          `group:"serve" help:"Measure both policies, one after the other."`
 	Simulate     bool          `group:"serve" help:"No device: the scheduler alone, before a clock that goes on by --step-cost + rows × --row-cost + context tokens read × --context-cost. Without -m or --shape, of llama3.1-8b."`
-	StepCost     time.Duration `group:"serve" default:"3500us" help:"Of --simulate (${default}; defaults fit llama3.1-8b Q4_0 on an H200 within 30 %)."`
-	RowCost      time.Duration `group:"serve" default:"815us" help:"Of --simulate (${default})."`
+	StepCost     time.Duration `group:"serve" default:"4ms" help:"Of --simulate (${default}; defaults fit llama3.1-8b Q4_0 on an H200 within 20 %)."`
+	RowCost      time.Duration `group:"serve" default:"690us" help:"Of --simulate (${default})."`
 	ContextCost  time.Duration `group:"serve" default:"120ns" help:"Of --simulate (${default})."`
 }
 
