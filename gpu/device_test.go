@@ -162,6 +162,41 @@ func TestAccount(t *testing.T) {
 	assert.Equal(t, before, d.Memory())
 }
 
+// TestLimitsAskedFor makes a buffer above the 256 MiB that a device has unless it is asked for more.
+func TestLimitsAskedFor(t *testing.T) {
+	d := gputest.Device(t)
+	const size = 300 << 20
+	if d.Limits().BufferSize < size {
+		t.Skipf("the adapter's largest buffer is %d bytes", d.Limits().BufferSize)
+	}
+	b := buffer(t, d, size)
+	require.NoError(t, d.Write(b, size-4, words(7)))
+	got, err := d.Read(b, size-8, 8)
+	require.NoError(t, err)
+	assert.Equal(t, words(0, 7), got)
+}
+
+// TestFoldedGrid runs more workgroups than a dimension takes.
+func TestFoldedGrid(t *testing.T) {
+	d := gputest.Device(t)
+	const n = 70_000 * 64
+	b := buffer(t, d, n*4)
+	p := d.Begin("folded")
+	grid := d.Grid1(n / 64)
+	require.Greater(t, grid[1], uint32(1))
+	p.Dispatch(kernel(t, d, "add_one", addOne), grid, b.Whole())
+	dst := make([]byte, n*4)
+	p.Read(b, 0, dst)
+	f, err := p.Submit()
+	require.NoError(t, err)
+	require.NoError(t, f.Wait())
+	for i := range n {
+		if v := binary.LittleEndian.Uint32(dst[4*i:]); v != 1 {
+			require.EqualValues(t, 1, v, "word %d", i)
+		}
+	}
+}
+
 func TestBufferTooLarge(t *testing.T) {
 	d := gputest.Device(t)
 	before := d.Memory()
