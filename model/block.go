@@ -79,14 +79,14 @@ func (l *layerBuilder) sideBySide(cols int, tensors ...gguf.Tensor) []*matrix {
 
 func (a *attentionBlock) prepare(m *Model) (err error) {
 	c, kv := m.plan.Config, m.plan.kv
-	if err := a.qkv.prepare(m.device, m.tuning); err != nil {
+	if err := a.qkv.prepare(m); err != nil {
 		return err
 	}
-	if err := a.out.prepare(m.device, m.tuning); err != nil {
+	if err := a.out.prepare(m); err != nil {
 		return err
 	}
 	stride := a.qkv.shape.Stride
-	a.rope, err = shaders.NewRope(m.device, shaders.RopeShape{
+	a.rope, err = m.rope(shaders.RopeShape{
 		KV: kv, Heads: c.Heads, Rotated: c.Rope.Rotated, HalfSplit: a.options.HalfSplit, Stride: stride})
 	if err != nil {
 		return err
@@ -150,7 +150,7 @@ func (l *layerBuilder) feedForward() block {
 
 func (f *feedForwardBlock) prepare(m *Model) (err error) {
 	for _, p := range []*projection{&f.gate, &f.up, &f.down} {
-		if err := p.prepare(m.device, m.tuning); err != nil {
+		if err := p.prepare(m); err != nil {
 			return err
 		}
 	}

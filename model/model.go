@@ -23,6 +23,11 @@ type Model struct {
 	topK    *shaders.TopK
 	shared  *shaders.Attention // of all layers
 	blocks  *shaders.BlockCopy // of all layers
+	linears map[shaders.LinearShape]*shaders.Linear
+	ropes   map[shaders.RopeShape]*shaders.Rope
+
+	words []uint32 // of the last step's input, kept for its room
+	raw   []byte   // the same as bytes
 }
 
 type gatherOp struct {
@@ -46,7 +51,8 @@ func newWithin(d *gpu.Device, limits gpu.Limits, tuning shaders.Tuning, src Sour
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{device: d, tuning: tuning, plan: plan, weights: plan.weights}
+	m := &Model{device: d, tuning: tuning, plan: plan, weights: plan.weights,
+		linears: map[shaders.LinearShape]*shaders.Linear{}, ropes: map[shaders.RopeShape]*shaders.Rope{}}
 	if err := m.build(src, o); err != nil {
 		m.Release()
 		return nil, err
@@ -83,7 +89,7 @@ func (m *Model) build(src Source, o Options) (err error) {
 	m.blocks = shaders.NewBlockCopy(m.device, m.plan.kv)
 	m.topK = shaders.NewTopK(m.device, c.Vocab)
 	m.head = projection{matrices: []*matrix{w.output}, shape: shaders.LinearShape{Outputs: true, Stride: shaders.PadCols(c.Vocab)}}
-	return m.head.prepare(m.device, m.tuning)
+	return m.head.prepare(m)
 }
 
 // attention returns the launcher that all layers of a shape share.
@@ -96,6 +102,33 @@ func (m *Model) attention(s shaders.AttentionShape) (*shaders.Attention, error) 
 		m.shared = a
 	}
 	return m.shared, nil
+}
+
+// linear returns the launcher that all matrices of a shape share: layers are alike, and each launcher specialises its
+// sources once.
+func (m *Model) linear(s shaders.LinearShape) (*shaders.Linear, error) {
+	if l := m.linears[s]; l != nil {
+		return l, nil
+	}
+	l, err := shaders.NewLinear(m.device, m.tuning, s)
+	if err != nil {
+		return nil, err
+	}
+	m.linears[s] = l
+	return l, nil
+}
+
+// rope returns the launcher that all layers of a shape share.
+func (m *Model) rope(s shaders.RopeShape) (*shaders.Rope, error) {
+	if r := m.ropes[s]; r != nil {
+		return r, nil
+	}
+	r, err := shaders.NewRope(m.device, s)
+	if err != nil {
+		return nil, err
+	}
+	m.ropes[s] = r
+	return r, nil
 }
 
 // Warm compiles what steps of so many rows need, with any output: one row for decode, BatchTokens for prefill.

@@ -19,13 +19,13 @@ type projectionOp struct {
 }
 
 // prepare makes the launchers, once the weights are loaded.
-func (p *projection) prepare(d *gpu.Device, tuning shaders.Tuning) error {
+func (p *projection) prepare(m *Model) error {
 	offset := 0
-	for _, m := range p.matrices {
-		for _, part := range m.parts {
+	for _, w := range p.matrices {
+		for _, part := range w.parts {
 			s := p.shape
-			s.Format, s.N, s.K, s.Offset = m.format, part.rows, m.layout.SrcCols, offset
-			l, err := shaders.NewLinear(d, tuning, s)
+			s.Format, s.N, s.K, s.Offset = w.format, part.rows, w.layout.SrcCols, offset
+			l, err := m.linear(s)
 			if err != nil {
 				return err
 			}

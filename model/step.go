@@ -126,7 +126,7 @@ func (s *step) checkCopies() error {
 func (s *step) upload() error {
 	b, m := s.batch, s.model
 	h := &s.header
-	var words []uint32
+	words := m.words[:0]
 	section := func(v []int32) uint32 {
 		at := uint32(len(words))
 		for _, x := range v {
@@ -170,10 +170,11 @@ func (s *step) upload() error {
 	}
 	h.Copies, h.CopyCount = section(copies), uint32(len(b.Copies))
 	h.FewCount, h.ManyCount, h.Splits = uint32(s.few), uint32(s.many), uint32(s.splits)
-	raw := make([]byte, 0, 4*len(words))
+	raw := m.raw[:0]
 	for _, w := range words {
 		raw = binary.LittleEndian.AppendUint32(raw, w)
 	}
+	m.words, m.raw = words, raw
 	if err := m.device.Write(m.buffers.input, 0, raw); err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
