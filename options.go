@@ -7,7 +7,7 @@ import (
 
 // PlanFor works out what opening a model would take, without a device: on one that has room for it.
 func PlanFor(src model.Source, o Options) (model.Plan, error) {
-	sizes, err := o.sizes(src)
+	sizes, err := o.sizes()
 	if err != nil {
 		return model.Plan{}, err
 	}
@@ -18,7 +18,7 @@ func PlanFor(src model.Source, o Options) (model.Plan, error) {
 var roomy = gpu.Limits{BufferSize: 1 << 40, StorageBindingSize: 1 << 40}
 
 // sizes are the options as the model takes them.
-func (o Options) sizes(src model.Source) (model.Options, error) {
+func (o Options) sizes() (model.Options, error) {
 	kv, err := model.ParseKVType(o.KVType)
 	if err != nil {
 		return model.Options{}, err

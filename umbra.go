@@ -102,7 +102,7 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 			e.release()
 		}
 	}()
-	sizes, err := o.sizes(src)
+	sizes, err := o.sizes()
 	if err != nil {
 		return nil, err
 	}

@@ -108,9 +108,6 @@ func (p *Pass) keep(err error) {
 	}
 }
 
-// Err is the pass's first error.
-func (p *Pass) Err() error { return p.err }
-
 func (p *Pass) endPass() {
 	if p.open {
 		p.open = false

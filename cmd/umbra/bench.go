@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"umbra"
 	"umbra/cmd/umbra/internal/bench"
 	"umbra/cmd/umbra/internal/term"
 	"umbra/gpu"
@@ -85,7 +86,7 @@ func (b benchCommand) model(c *console) error {
 	if err != nil {
 		return err
 	}
-	plan, err := model.PlanFor(source, model.Options{}, gpu.Limits{BufferSize: 1 << 40, StorageBindingSize: 1 << 40})
+	plan, err := umbra.PlanFor(source, umbra.Options{})
 	if err != nil {
 		return err
 	}
