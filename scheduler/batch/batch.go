@@ -21,7 +21,8 @@ const MaxTopK = 64
 // one sequence; the rows of a sequence are contiguous and their positions consecutive. Whoever runs a batch reads it
 // and does not write to it or its slices.
 type Batch struct {
-	// Tokens holds the token id of each row; length T.
+	// Tokens holds the token id of each row; length T. A value below 0 stands for a token that nobody has seen yet: ^i for
+	// what output row i of the batch before this one, which may still be on its way, gives as Output.Token.
 	Tokens []int32
 	// Positions holds each row's position in its sequence, from 0; length T.
 	Positions []int32
@@ -29,6 +30,10 @@ type Batch struct {
 	Slots []int32
 	// Sequences lists the S sequences in row order.
 	Sequences []Sequence
+	// Saves lists KV blocks whose contents are to be kept off the device before anything else of the step is done, as the
+	// blocks may be others' from then on. Loads lists blocks that get such contents back, after Saves and before Copies.
+	// Whoever drives the model does both; the model itself does not look at them. Nil if none.
+	Saves, Loads []Swap
 	// Copies lists KV blocks to be copied before anything else of the step is done, each in all layers, keys and values.
 	// No block is the target of two, or both source and target, so their order does not matter. Nil if none.
 	Copies []Copy
@@ -39,6 +44,16 @@ type Batch struct {
 
 // Copy copies a whole KV block: every slot of block From to the same slot of block To.
 type Copy struct{ From, To int32 }
+
+// Swap moves KV blocks of a preempted request off the device or back.
+type Swap struct {
+	// ID names the request. It has one set of contents at a time.
+	ID uint64
+	// First is where in that set Blocks begins, 0 for Saves.
+	First int
+	// Blocks are the device's blocks: contents First+i belong to Blocks[i].
+	Blocks []int32
+}
 
 // Sequence is one sequence's share of a step.
 type Sequence struct {
