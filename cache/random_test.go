@@ -66,6 +66,8 @@ func TestRandom(t *testing.T) {
 					x.Release()
 					x.tokens, x.chain = nil, nil
 					tables = deleteTable(tables, x)
+				default:
+					tables = swap(t, r, b, slots, tables, did)
 				}
 				var all []*Table
 				for _, x := range tables {
@@ -140,4 +142,50 @@ func (x *written) grow(t *testing.T, r *rand.Rand, slots []uint64, did map[strin
 		p := len(x.tokens) - 1
 		slots[x.Slot(p)] = x.chain[p]
 	}
+}
+
+// swap keeps what some tables hold elsewhere, lets another take their blocks, and brings back what fits again. It
+// returns the tables that are left.
+func swap(t *testing.T, r *rand.Rand, b *Blocks, slots []uint64, tables []*written, did map[string]int) []*written {
+	r.Shuffle(len(tables), func(i, j int) { tables[i], tables[j] = tables[j], tables[i] })
+	group, others := tables[:1+r.IntN(min(3, len(tables)))], tables
+	var packed []*Table
+	var lengths []int
+	for _, x := range group {
+		others = others[1:]
+		n := r.IntN(len(x.tokens) + 1)
+		x.tokens, x.chain = x.tokens[:n], x.chain[:n]
+		packed, lengths = append(packed, x.Table), append(lengths, n)
+	}
+	blocks, layout := Pack(packed, lengths)
+	require.Equal(t, len(blocks), Packed(layout))
+	var kept [][]uint64
+	for _, id := range blocks {
+		kept = append(kept, append([]uint64(nil), slots[int(id)*b.Size():][:b.Size()]...))
+	}
+	for _, x := range group {
+		x.Release()
+	}
+	if len(others) > 0 {
+		others[0].grow(t, r, slots, did)
+	}
+	known := 0
+	if r.IntN(2) == 0 {
+		known = group[0].Match(group[0].tokens)
+	}
+	free := b.Free()
+	taken, ok := Unpack(packed, lengths, layout)
+	require.Equal(t, len(blocks)-known/b.Size() <= free, ok)
+	if !ok {
+		require.Equal(t, free, b.Free())
+		group[0].Release()
+		return append([]*written(nil), others...)
+	}
+	require.Equal(t, free-len(taken), b.Free())
+	for i, id := range taken {
+		copy(slots[int(id)*b.Size():], kept[known/b.Size()+i])
+	}
+	did["swapped"] += len(taken)
+	did["found again"] += known
+	return tables
 }

@@ -37,19 +37,12 @@ func (t *Table) Blocks(n int) []int32 {
 // them belongs in a block that another table holds too, the table gets one of its own for it, and TakeCopy says what
 // must be copied before anything is written.
 func (t *Table) Grow(n int) bool {
-	if n < 0 {
-		panic(fmt.Sprintf("cache: a table cannot grow by %d tokens", n))
-	}
-	last := len(t.ids) - 1
-	shared := n > 0 && t.tokens%t.pool.size != 0 && t.pool.refs[t.ids[last]] > 1
-	more := t.pool.Need(t.tokens+n) - len(t.ids)
-	if shared {
-		more++
-	}
+	more, shared := t.growth(n)
 	if more > t.pool.Free() {
 		return false
 	}
 	if shared {
+		last := len(t.ids) - 1
 		t.copy = &Copy{From: t.ids[last], To: t.pool.take()}
 		t.replace(last, t.copy.To)
 		more--
@@ -59,6 +52,24 @@ func (t *Table) Grow(n int) bool {
 	}
 	t.tokens += n
 	return true
+}
+
+// Growth returns how many free blocks Grow takes for n more tokens.
+func (t *Table) Growth(n int) int {
+	more, _ := t.growth(n)
+	return more
+}
+
+// growth returns how many blocks n more tokens take, and whether one of them replaces the last, which is shared.
+func (t *Table) growth(n int) (more int, shared bool) {
+	if n < 0 {
+		panic(fmt.Sprintf("cache: a table cannot grow by %d tokens", n))
+	}
+	more = t.pool.Need(t.tokens+n) - len(t.ids)
+	if n > 0 && t.tokens%t.pool.size != 0 && t.pool.refs[t.ids[len(t.ids)-1]] > 1 {
+		return more + 1, true
+	}
+	return more, false
 }
 
 // TakeCopy returns the copy that Grow has made necessary, once. Release drops it.

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"slices"
 
 	"umbra/cache"
 )
@@ -27,7 +28,7 @@ func (s *Scheduler) Check() error {
 	}
 	for _, q := range s.waiting {
 		tables = append(tables, q.table)
-		if q.computed != 0 || q.rows != 0 || q.table.Len() != 0 || q.ended {
+		if q.computed != 0 || q.rows != 0 || q.next != 0 || q.table.Len() != 0 || q.ended {
 			return fmt.Errorf("scheduler: sequence %d waits with %d tokens computed, %d rows in flight, %d reserved, ended %v",
 				q.id, q.computed, q.rows, q.table.Len(), q.ended)
 		}
@@ -83,6 +84,9 @@ func (s *Scheduler) checkGroups() error {
 			if len(g.members) == 0 || len(g.members) > len(queue)-i {
 				return fmt.Errorf("scheduler: request %d has %d members, %d follow in its queue", g.id, len(g.members), len(queue)-i)
 			}
+			if err := s.checkParked(g); err != nil {
+				return err
+			}
 			live := 0
 			for j, q := range g.members {
 				if queue[i+j] != q || q.group != g || q.id != g.id {
@@ -95,7 +99,7 @@ func (s *Scheduler) checkGroups() error {
 					return fmt.Errorf("scheduler: answer %d of request %d follows with %d tokens computed, %d rows, %d reserved",
 						q.answer, g.id, q.computed, q.rows, q.table.Len())
 				}
-				if g.apart && len(g.members) > 1 && q.computed < q.prompt {
+				if g.apart && g.parked == nil && len(g.members) > 1 && q.computed < q.prompt {
 					return fmt.Errorf("scheduler: answer %d of request %d is apart with %d tokens computed of a prompt of %d",
 						q.answer, g.id, q.computed, q.prompt)
 				}
@@ -109,42 +113,77 @@ func (s *Scheduler) checkGroups() error {
 	return nil
 }
 
+// checkParked verifies what a group's saved blocks are said to hold.
+func (s *Scheduler) checkParked(g *group) error {
+	w := g.parked
+	if w == nil {
+		return nil
+	}
+	if slices.Contains(s.running, g.members[0]) || len(w.computed) != len(g.members) || len(w.layout) != len(g.members) {
+		return fmt.Errorf("scheduler: request %d of %d members has saved the blocks of %d", g.id, len(g.members), len(w.computed))
+	}
+	for i, q := range g.members {
+		if n := w.computed[i]; n >= len(q.tokens) || s.blocks.Need(n) != len(w.layout[i]) {
+			return fmt.Errorf("scheduler: sequence %d of %d tokens has saved %d in %d blocks", q.id, len(q.tokens), n, len(w.layout[i]))
+		}
+	}
+	return nil
+}
+
 // checkRunning verifies one running sequence's counts.
 func (s *Scheduler) checkRunning(q *sequence) error {
-	switch reserved := q.table.Len(); {
+	reserved := q.table.Len()
+	switch {
 	case q.ended && q.rows == 0:
 		return fmt.Errorf("scheduler: sequence %d has ended and still runs", q.id)
-	case q.rows < 0 || q.rows > q.pending():
-		return fmt.Errorf("scheduler: sequence %d has %d rows in flight and %d tokens to compute", q.id, q.rows, q.pending())
-	case !q.ended && q.pending() < 1:
+	case q.computed+q.rows > reserved:
+		return fmt.Errorf("scheduler: sequence %d has reserved %d tokens, with %d computed and %d rows in flight", q.id, reserved, q.computed, q.rows)
+	case q.ended:
+		return nil // what it knows may end before what was computed for it
+	case q.rows < 0 || q.next != 0 || q.promised < 0 || q.promised > len(s.flights) || q.pending() < 0:
+		return fmt.Errorf("scheduler: sequence %d has %d rows in flight and %d for the next step, %d tokens promised and %d to compute",
+			q.id, q.rows, q.next, q.promised, q.pending())
+	case len(s.flights) == 0 && q.pending() < 1:
 		return fmt.Errorf("scheduler: sequence %d knows %d tokens and has computed %d", q.id, len(q.tokens), q.computed)
-	case q.computed+q.rows > reserved || reserved > len(q.tokens):
-		return fmt.Errorf("scheduler: sequence %d has reserved %d of %d tokens, with %d computed and %d rows in flight",
-			q.id, reserved, len(q.tokens), q.computed, q.rows)
-	case len(q.tokens) > min(s.limit, q.limit):
+	case reserved > len(q.tokens)+q.promised:
+		return fmt.Errorf("scheduler: sequence %d has reserved %d of %d tokens", q.id, reserved, len(q.tokens)+q.promised)
+	case len(q.tokens)+q.promised > min(s.limit, q.limit):
 		return fmt.Errorf("scheduler: sequence %d has %d tokens, at most %d fit", q.id, len(q.tokens), min(s.limit, q.limit))
 	}
 	return nil
 }
 
-// checkFlight verifies the step in flight against the sequences it was made from.
+// checkFlight verifies the steps in flight against the sequences they were made from.
 func (s *Scheduler) checkFlight() error {
-	rows := 0
-	for _, q := range s.running {
-		rows += q.rows
+	if len(s.flights) > MaxFlights || len(s.saves)+len(s.loads) != 0 {
+		return fmt.Errorf("scheduler: %d steps are in flight, %d swaps are in none", len(s.flights), len(s.saves)+len(s.loads))
 	}
-	if s.flight == nil {
-		if rows != 0 || len(s.flying) != 0 {
-			return fmt.Errorf("scheduler: no step is in flight, but %d rows of %d sequences are", rows, len(s.flying))
+	rows, promised := map[*sequence]int{}, map[*sequence]int{}
+	for _, f := range s.flights {
+		if len(f.batch.Sequences) != len(f.shares) {
+			return fmt.Errorf("scheduler: %d shares of a step, %d sequences have rows in it", len(f.batch.Sequences), len(f.shares))
 		}
-		return nil
-	}
-	if n := len(s.flight.Tokens); n != rows || n > s.config.MaxBatchTokens || n == 0 {
-		return fmt.Errorf("scheduler: the step in flight has %d rows, its sequences %d; at least 1 and at most %d may",
-			n, rows, s.config.MaxBatchTokens)
+		n := 0
+		for i, q := range f.shares {
+			if b := f.batch.Sequences[i]; b.ID != q.id || b.Answer != q.answer || b.Rows != q.rows || b.Outputs != q.outputs {
+				return fmt.Errorf("scheduler: share %d of the step is %d rows of sequence %d, not %d of %d", i, b.Rows, b.ID, q.rows, q.id)
+			}
+			rows[q.sequence] += q.rows
+			promised[q.sequence] += q.outputs
+			n += q.rows
+		}
+		if len(f.batch.Tokens) != n || n > s.config.MaxBatchTokens || n == 0 {
+			return fmt.Errorf("scheduler: a step in flight has %d rows, its sequences %d; at least 1 and at most %d may",
+				len(f.batch.Tokens), n, s.config.MaxBatchTokens)
+		}
 	}
 	idle, single := 0, 0 // of those that could have rows: without any; with one token to compute
 	for _, q := range s.running {
+		if q.rows != rows[q] || q.promised != promised[q] {
+			return fmt.Errorf("scheduler: sequence %d has %d rows in flight and %d tokens promised, not %d and %d",
+				q.id, rows[q], promised[q], q.rows, q.promised)
+		}
+		delete(rows, q)
 		if q.rows == 0 && !q.follows() && !q.ended {
 			idle++
 			if q.pending() == 1 {
@@ -152,16 +191,11 @@ func (s *Scheduler) checkFlight() error {
 			}
 		}
 	}
-	if idle > 0 && rows < s.config.MaxBatchTokens || single > 0 || len(s.flying) > len(s.running) {
-		return fmt.Errorf("scheduler: %d sequences run, %d have rows in the step of %d", len(s.running), len(s.flying), rows)
+	if len(rows) > 0 {
+		return fmt.Errorf("scheduler: %d sequences have rows in flight and do not run", len(rows))
 	}
-	if len(s.flight.Sequences) != len(s.flying) {
-		return fmt.Errorf("scheduler: %d shares of the step, %d sequences have rows in it", len(s.flight.Sequences), len(s.flying))
-	}
-	for i, q := range s.flying {
-		if b := s.flight.Sequences[i]; b.ID != q.id || b.Answer != q.answer || b.Rows != q.rows {
-			return fmt.Errorf("scheduler: share %d of the step is %d rows of sequence %d, not %d of %d", i, b.Rows, b.ID, q.rows, q.id)
-		}
+	if n := len(s.flights); n > 0 && s.flights[n-1].latest && (idle > 0 && len(s.flights[n-1].batch.Tokens) < s.config.MaxBatchTokens || single > 0) {
+		return fmt.Errorf("scheduler: %d of %d running sequences have no row in a step of %d", idle, len(s.running), len(s.flights[n-1].batch.Tokens))
 	}
 	return nil
 }

@@ -8,12 +8,13 @@ import (
 	"umbra/scheduler/batch"
 )
 
-// Commit takes back the step in flight with what it gave: b.Outputs() values, in row order. It returns an event for
-// each sequence that gained a token or ended, in the batch's order. A sequence whose output cannot be sampled ends as
-// Failed and the others go on. An error means that b is not in flight or out has the wrong length, and that nothing
+// Commit takes back the oldest step in flight with what it gave: b.Outputs() values, in row order. It returns an event
+// for each sequence that gained a token or ended, in the batch's order. A sequence whose output cannot be sampled ends as
+// Failed and the others go on. An error means that b is not that step or out has the wrong length, and that nothing
 // has changed: the step can still be committed, or given to Fail.
 func (s *Scheduler) Commit(b *batch.Batch, out []batch.Output) ([]Event, error) {
-	if err := s.inFlight(b); err != nil {
+	f, err := s.inFlight(b)
+	if err != nil {
 		return nil, err
 	}
 	if len(out) != b.Outputs() {
@@ -23,49 +24,51 @@ func (s *Scheduler) Commit(b *batch.Batch, out []batch.Output) ([]Event, error) 
 	s.counted.Rows += len(b.Tokens)
 	s.counted.Outputs += len(out)
 	events := make([]Event, 0, len(out))
-	for i, q := range s.flying {
+	for _, q := range f.shares {
 		s.counted.Recomputed += max(0, min(q.reached, q.computed+q.rows)-q.computed)
+		q.settle()
 		q.computed += q.rows
 		q.reached = max(q.reached, q.computed)
-		q.rows = 0
-		n := b.Sequences[i].Outputs
-		events = s.advance(events, q, out[:n])
-		out = out[n:]
+		events = s.advance(events, q.sequence, out[:q.outputs])
+		out = out[q.outputs:]
 	}
 	s.land()
 	return events, nil
 }
 
-// Fail takes back the step in flight when it could not be run. Every sequence with rows or a copied block in it ends as
-// Failed with the cause, because what its cache holds is unknown; all others go on. An error means that b is not in flight, and that
-// nothing has changed.
+// Fail takes back the oldest step in flight when it could not be run. Every sequence with rows or a copied or loaded block
+// in it ends as Failed with the cause, because what its cache holds is unknown; all others go on. An error means that b is
+// not that step, and that nothing has changed.
 func (s *Scheduler) Fail(b *batch.Batch, cause error) ([]Event, error) {
-	if err := s.inFlight(b); err != nil {
+	f, err := s.inFlight(b)
+	if err != nil {
 		return nil, err
 	}
 	if cause == nil {
 		cause = errors.New("scheduler: the step failed")
 	}
 	var events []Event
-	for _, q := range s.flying {
-		q.rows = 0
-		lost := []*sequence{q}
+	for _, q := range f.shares {
+		q.settle()
+		lost := []*sequence{q.sequence}
 		if !q.group.apart {
 			lost = q.group.members // nobody else computes the prompt for the others
 		}
-		for _, f := range lost {
-			if !f.ended {
-				events = f.group.report(events, f, f.end(Event{Err: cause}, Failed))
-			}
-		}
+		events = failed(events, lost, cause)
 	}
-	for _, q := range s.running {
-		if q.copying && !q.ended {
+	events = failed(events, f.moved, cause)
+	s.land()
+	return events, nil
+}
+
+// failed ends sequences that have not ended, and appends the events of that to events.
+func failed(events []Event, lost []*sequence, cause error) []Event {
+	for _, q := range lost {
+		if !q.ended {
 			events = q.group.report(events, q, q.end(Event{Err: cause}, Failed))
 		}
 	}
-	s.land()
-	return events, nil
+	return events
 }
 
 // Cancel ends a request, whether it waits, runs, or has rows in flight; those are then ignored, and its blocks are
@@ -89,6 +92,7 @@ func (s *Scheduler) Cancel(id uint64) (Event, bool) {
 		e.Answer, e.Text, e.Usage.Generated = AllAnswers, nil, generated
 	}
 	delete(s.live, id)
+	s.forget(g)
 	if at, waits := slices.BinarySearchFunc(s.waiting, g.members[0], order); waits {
 		s.waiting = slices.Delete(s.waiting, at, at+len(g.members))
 	} else {
@@ -106,7 +110,7 @@ func (s *Scheduler) advance(events []Event, q *sequence, out []batch.Output) []E
 	if sampled {
 		id, err = q.choose(out[0], s.config.Vocabulary)
 	}
-	if err == nil && !s.config.NoPrefixReuse { // after an error its cache may not hold numbers
+	if err == nil && !q.ended && !s.config.NoPrefixReuse { // after an error its cache may not hold numbers
 		q.table.Seal(q.tokens[:q.computed])
 	}
 	followers := q.group.fork()
@@ -143,25 +147,4 @@ func (s *Scheduler) sweep() {
 		q.table.Release()
 		return true
 	})
-}
-
-// inFlight returns an error unless b is the step in flight.
-func (s *Scheduler) inFlight(b *batch.Batch) error {
-	switch {
-	case s.flight == nil:
-		return errors.New("scheduler: no step is in flight; call Next first, and take each batch back once")
-	case s.flight != b:
-		return errors.New("scheduler: this batch is not the step in flight")
-	}
-	return nil
-}
-
-// land ends the step, and what has ended with it.
-func (s *Scheduler) land() {
-	if slices.ContainsFunc(s.running, func(q *sequence) bool { return q.ended }) {
-		s.sweep()
-	}
-	s.flight = nil
-	clear(s.flying)
-	s.flying = s.flying[:0]
 }

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -42,12 +43,17 @@ func link(before uint64, token, position int32) uint64 {
 type fake struct {
 	blockSize int
 	cells     []cell
-	last      []float32 // logits of the latest output row
+	store     *fakeStore      // nil: nothing is swapped
+	given     []int32         // what the latest step's output rows gave
+	spoiled   map[uint64]bool // requests whose cells may be anything
+	last      []float32       // logits of the latest output row
 	copies    int
+	fed       int
 }
 
 func newFake(c Config) *fake {
-	return &fake{blockSize: c.BlockSize, cells: make([]cell, c.BlockSize*c.Blocks)}
+	store, _ := c.Store.(*fakeStore)
+	return &fake{blockSize: c.BlockSize, cells: make([]cell, c.BlockSize*c.Blocks), store: store, spoiled: map[uint64]bool{}}
 }
 
 func (f *fake) run(b *batch.Batch) ([]batch.Output, error) {
@@ -55,7 +61,14 @@ func (f *fake) run(b *batch.Batch) ([]batch.Output, error) {
 	if n == 0 || len(b.Positions) != n || len(b.Slots) != n {
 		return nil, fmt.Errorf("fake: %d tokens, %d positions, %d slots", n, len(b.Positions), len(b.Slots))
 	}
+	if err := f.swap(b); err != nil {
+		return nil, err
+	}
 	if err := f.copy(b.Copies); err != nil {
+		return nil, err
+	}
+	tokens, err := f.feed(b.Tokens)
+	if err != nil {
 		return nil, err
 	}
 	row, top := 0, 0
@@ -81,7 +94,7 @@ func (f *fake) run(b *batch.Batch) ([]batch.Output, error) {
 				return nil, fmt.Errorf("fake: sequence %d writes position %d to slot %d", s.ID, p, b.Slots[r])
 			}
 			written[b.Slots[r]] = true
-			f.write(s, b.Tokens[r], p)
+			f.write(s, tokens[r], p)
 		}
 	}
 	if row != n {
@@ -91,6 +104,7 @@ func (f *fake) run(b *batch.Batch) ([]batch.Output, error) {
 		return nil, fmt.Errorf("fake: TopK is %d", b.TopK)
 	}
 	var out []batch.Output
+	f.given = nil
 	for _, s := range b.Sequences {
 		for r := s.Start + s.Rows - s.Outputs; r < s.Start+s.Rows; r++ {
 			logits, err := f.logits(s, int(b.Positions[r]))
@@ -99,9 +113,49 @@ func (f *fake) run(b *batch.Batch) ([]batch.Output, error) {
 			}
 			f.last = logits
 			out = append(out, output(logits, s.Want, b.TopK))
+			f.given = append(f.given, out[len(out)-1].Token)
 		}
 	}
 	return out, nil
+}
+
+// feed puts what the step before gave in the place of tokens that stand for it.
+func (f *fake) feed(tokens []int32) ([]int32, error) {
+	tokens = slices.Clone(tokens)
+	for i, t := range tokens {
+		if t >= 0 {
+			continue
+		}
+		if int(^t) >= len(f.given) {
+			return nil, fmt.Errorf("fake: row %d is fed by output %d of %d", i, ^t, len(f.given))
+		}
+		tokens[i] = f.given[^t]
+		f.fed++
+	}
+	return tokens, nil
+}
+
+// swap does a step's saves, then its loads.
+func (f *fake) swap(b *batch.Batch) error {
+	for _, w := range b.Saves {
+		if f.store.held[w.ID] != len(w.Blocks) || f.store.cells[w.ID] != nil {
+			return fmt.Errorf("fake: request %d saves %d blocks, has room for %d", w.ID, len(w.Blocks), f.store.held[w.ID])
+		}
+		for _, id := range w.Blocks {
+			f.store.cells[w.ID] = append(f.store.cells[w.ID], f.cells[int(id)*f.blockSize:][:f.blockSize]...)
+		}
+	}
+	for _, w := range b.Loads {
+		kept := f.store.cells[w.ID]
+		if (w.First+len(w.Blocks))*f.blockSize != len(kept) {
+			return fmt.Errorf("fake: request %d loads %d blocks from %d on, has %d cells", w.ID, len(w.Blocks), w.First, len(kept))
+		}
+		for i, id := range w.Blocks {
+			copy(f.cells[int(id)*f.blockSize:][:f.blockSize], kept[(w.First+i)*f.blockSize:])
+		}
+		f.store.Drop(w.ID)
+	}
+	return nil
 }
 
 // copy does a step's copies.
@@ -123,8 +177,22 @@ func (f *fake) copy(copies []batch.Copy) error {
 	return nil
 }
 
-// spoil is a step that fails: what it should have written is anything.
+// spoil is a step that fails: what it should have written, saved or given is anything.
 func (f *fake) spoil(b *batch.Batch) {
+	for _, w := range b.Saves {
+		f.store.Drop(w.ID)
+	}
+	for _, w := range b.Loads {
+		f.spoiled[w.ID] = true
+		f.store.Drop(w.ID)
+		for _, id := range w.Blocks {
+			clear(f.cells[int(id)*f.blockSize:][:f.blockSize])
+		}
+	}
+	f.given = make([]int32, b.Outputs())
+	for _, s := range b.Sequences {
+		f.spoiled[s.ID] = true
+	}
 	for _, c := range b.Copies {
 		clear(f.cells[int(c.To)*f.blockSize:][:f.blockSize])
 	}
@@ -153,7 +221,7 @@ func (f *fake) logits(s batch.Sequence, position int) ([]float32, error) {
 	before := uint64(0)
 	for p := range position + 1 {
 		c := f.at(s, p)
-		if before = link(before, c.token, int32(p)); c.chain != before || int(c.position) != p {
+		if before = link(before, c.token, int32(p)); (c.chain != before || int(c.position) != p) && !f.spoiled[s.ID] {
 			return nil, fmt.Errorf("fake: position %d of sequence %d holds position %d of another", p, s.ID, c.position)
 		}
 		_ = binary.Write(h, binary.LittleEndian, c.token)
@@ -192,4 +260,47 @@ func output(logits []float32, want batch.Want, k int) batch.Output {
 		out.Logits = logits
 	}
 	return out
+}
+
+// fakeStore keeps cells for the fake, and loses them when told to.
+type fakeStore struct {
+	blocks int // room for so many
+	held   map[uint64]int
+	cells  map[uint64][]cell
+	lose   func() bool // nil: never
+}
+
+func newFakeStore(blocks int) *fakeStore {
+	return &fakeStore{blocks: blocks, held: map[uint64]int{}, cells: map[uint64][]cell{}}
+}
+
+func (f *fakeStore) used() (n int) {
+	for _, blocks := range f.held {
+		n += blocks
+	}
+	return n
+}
+
+func (f *fakeStore) Reserve(id uint64, blocks int) bool {
+	if f.held[id] != 0 || blocks < 1 {
+		panic(fmt.Sprintf("fake: room for %d blocks of request %d, which has %d", blocks, id, f.held[id]))
+	}
+	if f.used()+blocks > f.blocks {
+		return false
+	}
+	f.held[id] = blocks
+	return true
+}
+
+func (f *fakeStore) Fetch(id uint64) error {
+	if f.cells[id] == nil || f.lose != nil && f.lose() {
+		f.Drop(id)
+		return errors.New("lost")
+	}
+	return nil
+}
+
+func (f *fakeStore) Drop(id uint64) {
+	delete(f.held, id)
+	delete(f.cells, id)
 }

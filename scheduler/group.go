@@ -9,8 +9,8 @@ import (
 // group is a request on its way: its answers, each a sequence, and what they have in common.
 //
 // The prompt is computed once, by the first of them; the others follow it, holding no blocks, until its table is
-// forked for each. After a preemption, which takes the whole group's blocks, it is the same again: one computes the
-// prompt, then each computes what it had generated.
+// forked for each. After a preemption, which takes the whole group's blocks, it is the same again, unless they were
+// saved: one computes the prompt, then each computes what it had generated.
 type group struct {
 	id       uint64
 	priority int
@@ -23,6 +23,7 @@ type group struct {
 	admitted    bool // now or before
 	cached      int  // prompt tokens found in the cache when it was first admitted
 	preemptions int
+	parked      *parked // not nil: it waits, and its blocks are in Config.Store
 	held        []Event // ends not reported yet, one an answer; only where n is fewer than answers
 }
 
@@ -44,13 +45,13 @@ func (g *group) fork() []*sequence {
 	return g.members[1:]
 }
 
-// join undoes fork: no member holds a block any more.
-func (g *group) join() {
+// leave takes all blocks of the group's members. Unless they were saved, that undoes fork.
+func (g *group) leave() {
 	for _, q := range g.members {
 		q.table.Release()
-		q.computed, q.rows = 0, 0
+		q.computed = 0
 	}
-	g.apart = len(g.members) == 1
+	g.apart = len(g.members) == 1 || g.parked != nil && g.apart
 	g.preemptions++
 }
 

@@ -8,23 +8,42 @@ import (
 )
 
 // Next lays out the next step, or returns nil when there is nothing to do. The step is in flight until Commit or Fail
-// takes the same batch back; Next panics when called before that.
+// takes the same batch back. While one is in flight Next lays out the step that follows it, where that can be foreseen: no
+// sequence needs a token that only the host can choose, and nobody has to lose blocks. Where not, it returns nil until the
+// first is committed. It panics while two are in flight.
 //
 // Sequences with one token to compute come first, in order, then the budget's remainder goes to longer ones, in order,
 // then to newly admitted ones. Whoever has one token to compute has its row in every step, as the budget has a row for
 // each that may run. Of others the first in order proceeds; those after it, answers of one request that compute again
 // what they knew or, by priority, older ones of less, may have to wait for budget.
 func (s *Scheduler) Next() *batch.Batch {
-	if s.flight != nil {
-		panic("scheduler: Next while a step is in flight; Commit or Fail it first")
+	switch len(s.flights) {
+	case MaxFlights:
+		panic("scheduler: Next while two steps are in flight; Commit or Fail one first")
+	case 1:
+		if !s.flights[0].foreseen() || !s.roomy() {
+			return nil
+		}
 	}
 	s.reserve()
-	s.admit(s.plan())
-	if len(s.running) == 0 {
+	budget := s.plan()
+	before := len(s.running)
+	s.admit(budget)
+	if budget == s.config.MaxBatchTokens && len(s.running) == before {
 		return nil
 	}
-	s.layOut()
-	return s.flight
+	return s.layOut()
+}
+
+// roomy reports whether there is room for all that the running sequences have to compute, with nobody preempted.
+func (s *Scheduler) roomy() bool {
+	need := 0
+	for _, q := range s.running {
+		if !q.follows() && !q.ended {
+			need += q.table.Growth(q.target() - q.table.Len())
+		}
+	}
+	return need <= s.blocks.Free()
 }
 
 // reserve makes room for all that the running sequences have to compute. Where the cache is full, the last in order,
@@ -32,7 +51,7 @@ func (s *Scheduler) Next() *batch.Batch {
 func (s *Scheduler) reserve() {
 	for i := 0; i < len(s.running); i++ {
 		q := s.running[i]
-		for !q.follows() && !q.table.Grow(q.target()-q.table.Len()) {
+		for !q.follows() && !q.ended && !q.table.Grow(q.target()-q.table.Len()) {
 			if s.preemptLast(); i >= len(s.running) {
 				return // it was the last
 			}
@@ -44,15 +63,15 @@ func (s *Scheduler) reserve() {
 func (s *Scheduler) plan() (left int) {
 	budget := s.config.MaxBatchTokens
 	for _, q := range s.running {
-		if q.pending() == 1 && !q.follows() {
-			q.rows = 1
+		if q.pending() == 1 && !q.follows() && !q.ended {
+			q.next = 1
 			budget--
 		}
 	}
 	for _, q := range s.running {
-		if q.rows == 0 && !q.follows() {
-			q.rows = min(q.pending(), budget)
-			budget -= q.rows
+		if q.next == 0 && !q.follows() && !q.ended {
+			q.next = min(q.pending(), budget)
+			budget -= q.next
 		}
 	}
 	return budget
@@ -77,36 +96,95 @@ func (s *Scheduler) admit(budget int) {
 		}
 	}
 	for budget > 0 && len(s.waiting) > 0 {
-		q := s.waiting[0]
-		g := q.group
+		g := s.waiting[0].group
 		if len(s.running)+len(g.members) > s.config.MaxSequences {
 			return
 		}
-		target := q.target()
-		found := s.match(q, target)
-		apart := g.blocksApart(s.blocks.Need, s.blocks.Size())
-		if s.blocks.Free() < s.blocks.Need(target-found)+apart+spare {
-			q.table.Release()
+		if g.parked != nil {
+			if budget < len(g.members) {
+				return // each has its row
+			}
+			if ok := s.unpark(g, spare); !ok && g.parked != nil {
+				return
+			} else if !ok {
+				continue // its blocks are lost: as if they had never been saved
+			}
+		} else if !s.place(g, spare) {
 			return
 		}
-		if !q.table.Grow(target - found) {
-			panic(fmt.Sprintf("scheduler: sequence %d of %d tokens does not fit in the cache", q.id, target))
-		}
-		if !s.config.NoPrefixReuse {
-			s.counted.PrefixQueries += target
-			s.counted.PrefixHits += found
-		}
-		if !g.admitted {
-			g.admitted, g.cached = true, found
-		}
+		spare += len(g.members) + g.blocksApart(s.blocks.Need, s.blocks.Size())
 		clear(s.waiting[:len(g.members)])
 		s.waiting = s.waiting[len(g.members):]
 		s.running = enqueue(s.running, g.members)
-		spare += len(g.members) + apart
-		q.computed = found
-		q.rows = min(q.pending(), budget)
-		budget -= q.rows
+		apart := g.members
+		if !g.apart {
+			apart = g.members[:1]
+		}
+		for i, q := range apart {
+			q.next = min(q.pending(), budget-(len(apart)-1-i))
+			budget -= q.next
+		}
 	}
+}
+
+// place gives the first of a waiting group a table for the known tokens it has to compute, less those of them that the
+// cache remembers. It reports false, changing nothing, if too few blocks are free beyond spare of them, or if it is better
+// to wait for another that is computing the same beginning.
+func (s *Scheduler) place(g *group, spare int) bool {
+	q := g.members[0]
+	target := q.target()
+	spare += g.blocksApart(s.blocks.Need, s.blocks.Size())
+	if s.blocks.Free() < spare+1 {
+		return false // whatever is remembered, at least one token is computed
+	}
+	found := s.match(q, target)
+	if s.blocks.Free() < s.blocks.Need(target-found)+spare || s.awaits(q, found) {
+		q.table.Release()
+		return false
+	}
+	if !q.table.Grow(target - found) {
+		panic(fmt.Sprintf("scheduler: sequence %d of %d tokens does not fit in the cache", q.id, target))
+	}
+	if !s.config.NoPrefixReuse {
+		s.counted.PrefixQueries += target
+		s.counted.PrefixHits += found
+	}
+	if !g.admitted {
+		g.admitted, g.cached = true, found
+	}
+	q.computed = found
+	return true
+}
+
+// awaits reports whether a running sequence is about to compute a beginning of q's that is at least half of what q would
+// have to compute beyond the found tokens. It is then found in the cache soon: whoever runs goes on, or is preempted.
+func (s *Scheduler) awaits(q *sequence, found int) bool {
+	if s.config.NoPrefixReuse {
+		return false
+	}
+	all := q.target()
+	for _, r := range s.running {
+		if r.ended || r.follows() || r.target()-r.computed < s.config.BlockSize || (min(r.target(), all)-found)*2 < all-found {
+			continue
+		}
+		same := common(r.tokens[:min(r.target(), len(r.tokens))], q.tokens[:all-1])
+		same -= same % s.config.BlockSize
+		if same > max(found, r.computed) && (same-found)*2 >= all-found {
+			return true
+		}
+	}
+	return false
+}
+
+// common returns how many tokens two texts begin with alike.
+func common(a, b []int32) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
 }
 
 // match gives a waiting sequence the blocks of the longest beginning of its first n tokens that is in the cache, less
@@ -128,55 +206,79 @@ func (s *Scheduler) preemptLast() {
 	}
 	s.waiting = enqueue(s.waiting, g.members)
 	s.running = slices.Delete(s.running, first, len(s.running))
-	g.join()
+	s.park(g)
+	g.leave()
 	s.counted.Preemptions++
 }
 
 // layOut makes the planned rows a batch and puts it in flight.
-func (s *Scheduler) layOut() {
+func (s *Scheduler) layOut() *batch.Batch {
 	rows := 0
 	for _, q := range s.running {
-		rows += q.rows
+		rows += q.next
 	}
 	b := &batch.Batch{
 		Tokens:    make([]int32, 0, rows),
 		Positions: make([]int32, 0, rows),
 		Slots:     make([]int32, 0, rows),
 		Sequences: make([]batch.Sequence, 0, len(s.running)),
+		Saves:     s.saves,
+		Loads:     s.loads,
 	}
+	f := s.takeOff()
+	f.batch, f.latest = b, true
 	for _, q := range s.running { // rows or not: by the next step the source may be another's
 		c, ok := q.table.TakeCopy()
 		if ok {
 			b.Copies = append(b.Copies, batch.Copy(c))
 		}
-		q.copying = ok
-	}
-	s.flying = s.flying[:0]
-	for _, single := range []bool{true, false} {
-		for _, q := range s.running {
-			if q.rows > 0 && single == (q.pending() == 1) {
-				s.flying = append(s.flying, q)
-				q.layOut(b)
-			}
+		if ok || slices.ContainsFunc(s.loads, func(l batch.Swap) bool { return l.ID == q.id }) {
+			f.moved = append(f.moved, q)
 		}
 	}
-	s.flight = b
+	s.saves, s.loads = nil, nil
+	outputs := 0
+	for _, single := range []bool{true, false} {
+		for _, q := range s.running {
+			if q.next == 0 || single != (q.pending() == 1) {
+				continue
+			}
+			n := q.layOut(b)
+			f.shares = append(f.shares, share{q, q.next, n})
+			if n > 0 {
+				q.output = outputs
+			}
+			outputs += n
+		}
+	}
+	for _, q := range f.shares {
+		q.sequence.rows += q.rows
+		q.sequence.promised += q.outputs
+		q.sequence.next = 0
+	}
+	return b
 }
 
-// layOut appends the sequence's rows to a batch.
-func (q *sequence) layOut(b *batch.Batch) {
-	end := q.computed + q.rows
-	seq := batch.Sequence{ID: q.id, Answer: q.answer, Start: len(b.Tokens), Rows: q.rows, Blocks: q.table.Blocks(end)}
-	b.Tokens = append(b.Tokens, q.tokens[q.computed:end]...)
-	for p := q.computed; p < end; p++ {
+// layOut appends the sequence's rows to a batch and returns how many of them want output.
+func (q *sequence) layOut(b *batch.Batch) (outputs int) {
+	first := q.computed + q.rows
+	end := first + q.next
+	seq := batch.Sequence{ID: q.id, Answer: q.answer, Start: len(b.Tokens), Rows: q.next, Blocks: q.table.Blocks(end)}
+	known := min(end, len(q.tokens))
+	b.Tokens = append(b.Tokens, q.tokens[min(first, known):known]...)
+	if end > known {
+		b.Tokens = append(b.Tokens, ^int32(q.output)) // of the step in flight
+	}
+	for p := first; p < end; p++ {
 		b.Positions = append(b.Positions, int32(p))
 		b.Slots = append(b.Slots, q.table.Slot(p))
 	}
-	if end == len(q.tokens) {
+	if end == len(q.tokens)+q.promised {
 		var k int
 		seq.Outputs = 1
 		seq.Want, k = q.want()
 		b.TopK = max(b.TopK, k)
 	}
 	b.Sequences = append(b.Sequences, seq)
+	return seq.Outputs
 }

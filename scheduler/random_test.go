@@ -70,6 +70,9 @@ func TestRandom(t *testing.T) {
 		{BlockSize: 3, Blocks: 30, MaxBatchTokens: 1, MaxSequences: 1, Context: 20},  // one at a time
 		{BlockSize: 2, Blocks: 15, MaxBatchTokens: 9, MaxSequences: 6, Context: 24, NoPrefixReuse: true},
 		{BlockSize: 4, Blocks: 13, MaxBatchTokens: 6, MaxSequences: 6, Context: 32, Policy: Priority},
+		{BlockSize: 3, Blocks: 14, MaxBatchTokens: 8, MaxSequences: 6, Context: 24, Preemption: Swap, Store: newFakeStore(7)},
+		{BlockSize: 2, Blocks: 13, MaxBatchTokens: 12, MaxSequences: 5, Context: 24, Preemption: Auto, Costs: Costs{Row: 1, Block: 0.7},
+			Store: newFakeStore(16), Policy: Priority},
 	} {
 		c.Vocabulary, c.Piece = syllables, syllable
 		t.Run(fmt.Sprintf("%dx%d", c.Blocks, c.BlockSize), func(t *testing.T) {
@@ -93,7 +96,8 @@ func TestRandom(t *testing.T) {
 				x.check()
 			}
 			st := x.s.Stats()
-			t.Logf("%d requests, %+v, %d copies, ended %v", len(x.requests), st, x.model.copies, x.ends)
+			t.Logf("%d requests, %+v, %d copies, %d rows fed, %d steps ahead, ended %v",
+				len(x.requests), st, x.model.copies, x.model.fed, x.ahead, x.ends)
 			require.Equal(t, c.Blocks, st.BlocksFree, "at idle every block is free")
 			require.Zero(t, st.Waiting+st.Running)
 			require.Empty(t, x.results, "every answer has ended")
@@ -105,6 +109,15 @@ func TestRandom(t *testing.T) {
 			require.Equal(t, c.MaxSequences > 1 && c.BlockSize > 1, x.model.copies > 0, little)
 			if c.Blocks >= 13 && c.Blocks <= 15 {
 				require.NotZero(t, st.Preemptions, little)
+			}
+			require.NotZero(t, x.ahead, little)
+			require.NotZero(t, x.model.fed, little)
+			if store := x.model.store; store != nil {
+				require.NotZero(t, st.BlocksLoaded, little)
+				require.Less(t, st.BlocksLoaded, st.BlocksSaved, "some are found without loading, or lost")
+				require.NotZero(t, st.Losses, little)
+				require.Less(t, st.Swaps, st.Preemptions, "the store is full at times")
+				require.Empty(t, store.held, "nothing is left in the store")
 			}
 		})
 	}
@@ -120,15 +133,21 @@ type randomRun struct {
 	results  map[answer]*result // of those that have not ended
 	failed   map[uint64]bool    // requests with answers in a step that failed
 	ends     map[Reason]int
+	flying   []landing
+	ahead    int // steps laid out while another was in flight
 }
 
 func newRandomRun(t *testing.T, c Config) *randomRun {
 	s, err := New(c)
 	require.NoError(t, err)
-	return &randomRun{
+	x := &randomRun{
 		t: t, r: rand.New(rand.NewPCG(uint64(c.Blocks), uint64(c.BlockSize))), c: c, s: s, model: newFake(c),
 		requests: map[uint64]Request{}, results: map[answer]*result{}, failed: map[uint64]bool{}, ends: map[Reason]int{},
 	}
+	if x.model.store != nil {
+		x.model.store.lose = func() bool { return x.r.IntN(20) == 0 }
+	}
+	return x
 }
 
 func (x *randomRun) check() {
@@ -179,46 +198,72 @@ func (x *randomRun) cancel() {
 	require.False(x.t, ok, "only once")
 }
 
-// step runs one step; now and then it cancels in flight, or fails. It reports false when idle.
+// step runs one step, or one that follows it too, and commits the first; now and then it cancels in flight, or fails. It
+// reports false when idle.
 func (x *randomRun) step() bool {
-	b := x.s.Next()
-	if b == nil {
+	if len(x.flying) == 0 && !x.launch() {
 		require.Empty(x.t, x.results, "nothing to do, and some have not ended")
 		return false
 	}
-	x.check()
-	first := x.s.running[0].id
-	require.True(x.t, slices.ContainsFunc(b.Sequences, func(s batch.Sequence) bool { return s.ID == first }),
-		"the first in order has a row in every step")
-	if x.c.Policy == FCFS {
-		require.Equal(x.t, x.alive()[0], first)
+	if len(x.flying) == 1 && x.r.IntN(3) > 0 && x.launch() {
+		x.ahead++
 	}
 	if x.r.IntN(40) == 0 {
 		x.cancel()
 		x.check()
 	}
-	var events []Event
-	if x.r.IntN(60) == 0 {
-		x.model.spoil(b)
-		for _, s := range b.Sequences {
+	l := x.flying[0]
+	x.flying = x.flying[1:]
+	if l.err != nil {
+		for _, s := range l.batch.Sequences {
 			x.failed[s.ID] = true
 		}
-		for _, q := range x.s.running {
-			x.failed[q.id] = x.failed[q.id] || q.copying
+		for _, q := range x.s.flights[0].moved {
+			x.failed[q.id] = true
 		}
-		var err error
-		events, err = x.s.Fail(b, errors.New("failed at random"))
+		events, err := x.s.Fail(l.batch, l.err)
 		require.NoError(x.t, err)
+		x.events(events)
+		return true
+	}
+	events, err := x.s.Commit(l.batch, l.out)
+	require.NoError(x.t, err)
+	x.events(events)
+	return true
+}
+
+// launch lays out a step and runs it, or has it fail. It reports false if there is none.
+func (x *randomRun) launch() bool {
+	b := x.s.Next()
+	x.check()
+	if b == nil {
+		return false
+	}
+	if len(x.flying) == 0 {
+		first := x.s.running[0].id
+		require.True(x.t, slices.ContainsFunc(b.Sequences, func(s batch.Sequence) bool { return s.ID == first }),
+			"the first in order has a row in every step")
+		if x.c.Policy == FCFS {
+			require.Equal(x.t, x.alive()[0], first)
+		}
+	}
+	l := landing{batch: b}
+	if x.r.IntN(60) == 0 {
+		x.model.spoil(b)
+		l.err = errors.New("failed at random")
 	} else {
 		out, err := x.model.run(b)
 		require.NoError(x.t, err)
-		events, err = x.s.Commit(b, out)
-		require.NoError(x.t, err)
+		l.out = out
 	}
+	x.flying = append(x.flying, l)
+	return true
+}
+
+func (x *randomRun) events(events []Event) {
 	for _, e := range events {
 		x.event(e)
 	}
-	return true
 }
 
 // event adds to an answer's result and, at its end, compares it with a run alone.

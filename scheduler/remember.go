@@ -11,7 +11,7 @@ var errInFlight = errors.New("scheduler: a step is in flight; commit it first")
 // Remembered hands use the blocks of the longest beginning of tokens whose keys and values are in the cache, n tokens
 // in whole blocks, and keeps them there meanwhile. It returns use's error. Call it between steps.
 func (s *Scheduler) Remembered(tokens []int32, use func(n int, blocks []int32) error) error {
-	if s.flight != nil {
+	if len(s.flights) > 0 {
 		return errInFlight
 	}
 	t := s.blocks.Table()
@@ -24,7 +24,7 @@ func (s *Scheduler) Remembered(tokens []int32, use func(n int, blocks []int32) e
 // values of those from block first on, which it is given, and the earlier ones are there already. If fill fails nothing
 // is remembered. It fails if too few blocks are free, saying how many are missing. Call it between steps.
 func (s *Scheduler) Remember(tokens []int32, fill func(first int, blocks []int32) error) error {
-	if s.flight != nil {
+	if len(s.flights) > 0 {
 		return errInFlight
 	}
 	if s.config.NoPrefixReuse {

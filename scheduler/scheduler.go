@@ -11,6 +11,10 @@
 //		}
 //	}
 //
+// While one step runs, the next may be laid out already: Next called before Commit gives a step that follows the one in
+// flight, where that needs no token that only the host can choose, and nil otherwise. Rows of tokens that the step in
+// flight is to give name its output row (batch.Batch.Tokens). Who ends with that token has computed a row for nothing.
+//
 // There is no prefill mode and no decode mode. Each sequence has tokens known (prompt, then generated) and tokens
 // computed (their keys and values are in the cache); a step gives it some of the rows between, and when the last
 // known token is computed the next one is sampled. Batching at every step is Orca's (Yu et al. 2022, OSDI), mixing
@@ -51,6 +55,12 @@ type Config struct {
 	Vocabulary int
 	// Policy orders requests; the zero value is FCFS.
 	Policy Policy
+	// Preemption says what becomes of the keys and values of a request that loses its blocks; the zero value is Recompute.
+	Preemption Preemption
+	// Store is where blocks wait off the device. Nil: nothing is swapped, and Preemption must be Recompute.
+	Store Store
+	// Costs are what Auto compares until SetCosts is called.
+	Costs Costs
 	// NoPrefixReuse turns off that a sequence takes the cache of an earlier one, running or ended, for the full blocks
 	// of their common beginning.
 	NoPrefixReuse bool
@@ -85,6 +95,12 @@ func (c Config) validate() error {
 	if c.Policy > Priority {
 		return fmt.Errorf("scheduler: policy %d is unknown, want FCFS or Priority", c.Policy)
 	}
+	if c.Preemption > Auto {
+		return fmt.Errorf("scheduler: preemption %d is unknown, want Recompute, Swap or Auto", c.Preemption)
+	}
+	if c.Preemption != Recompute && c.Store == nil {
+		return fmt.Errorf("scheduler: preemption by %v needs Config.Store, which is nil", c.Preemption)
+	}
 	if c.MaxBatchTokens < c.MaxSequences {
 		return fmt.Errorf("scheduler: MaxBatchTokens is %d, want at least MaxSequences (%d): a row for each in every step",
 			c.MaxBatchTokens, c.MaxSequences)
@@ -105,8 +121,10 @@ type Scheduler struct {
 	waiting []*sequence       // by order; they hold no blocks. In FCFS all come after those of running
 	running []*sequence       // by order; includes ended ones whose rows are in flight
 
-	flight  *batch.Batch // between Next and Commit or Fail
-	flying  []*sequence  // flight.Sequences
+	flights []*flight // between Next and Commit or Fail, oldest first; at most MaxFlights
+	spare   []*flight // landed, kept for their room
+	saves   []batch.Swap
+	loads   []batch.Swap // of the step being laid out
 	counted Stats        // only the fields that count up
 }
 
@@ -140,8 +158,11 @@ type Stats struct {
 	// PrefixQueries totals the known tokens of sequences when they were admitted, first or after a preemption, and
 	// PrefixHits those of them that were found in the cache and not computed. Both 0 with Config.NoPrefixReuse.
 	PrefixHits, PrefixQueries int
-	// Preemptions totals how often a request lost its blocks.
-	Preemptions int
+	// Preemptions totals how often a request lost its blocks, Swaps those of them in which they were saved.
+	Preemptions, Swaps int
+	// BlocksSaved and BlocksLoaded total the blocks that went to the store and came back from it. Losses totals the
+	// requests whose blocks did not come back, and were computed again.
+	BlocksSaved, BlocksLoaded, Losses int
 }
 
 // Stats returns the counts as they stand.

@@ -82,7 +82,7 @@ func TestBatchLayout(t *testing.T) {
 			{ID: 2, Start: 5, Rows: 3, Blocks: []int32{2}},
 		},
 	}, s.Next(), "TopK is of rows that want output only")
-	_, err = s.Commit(s.flight, []batch.Output{{Token: 50}})
+	_, err = s.Commit(s.flights[0].batch, []batch.Output{{Token: 50}})
 	require.NoError(t, err)
 	require.Equal(t, &batch.Batch{
 		Tokens:    []int32{50, 9},
@@ -105,21 +105,30 @@ func TestCommitRefuses(t *testing.T) {
 	before := s.Stats()
 
 	_, err = s.Commit(&batch.Batch{}, nil)
-	require.EqualError(t, err, "scheduler: this batch is not the step in flight")
+	require.EqualError(t, err, "scheduler: this batch is not the oldest step in flight")
 	_, err = s.Fail(&batch.Batch{}, nil)
-	require.EqualError(t, err, "scheduler: this batch is not the step in flight")
+	require.EqualError(t, err, "scheduler: this batch is not the oldest step in flight")
 	_, err = s.Commit(b, nil)
 	require.EqualError(t, err, "scheduler: 0 outputs came back for a step that wants 1")
 	_, err = s.Commit(b, make([]batch.Output, 2))
 	require.EqualError(t, err, "scheduler: 2 outputs came back for a step that wants 1")
-	require.Panics(t, func() { s.Next() })
 	require.Equal(t, before, s.Stats())
+	require.NoError(t, s.Check())
+	ahead := s.Next()
+	require.NotNil(t, ahead)
+	require.Panics(t, func() { s.Next() })
+	_, err = s.Commit(ahead, make([]batch.Output, 1))
+	require.EqualError(t, err, "scheduler: this batch is not the oldest step in flight")
 	require.NoError(t, s.Check())
 
 	events, err := s.Commit(b, []batch.Output{{Token: 7}})
 	require.NoError(t, err)
 	require.Equal(t, []Event{{ID: 1, Tokens: []int32{7}, Usage: Usage{Prompt: 2, Generated: 1}}}, events)
 	_, err = s.Commit(b, []batch.Output{{Token: 7}})
+	require.EqualError(t, err, "scheduler: this batch is not the oldest step in flight")
+	_, err = s.Commit(ahead, []batch.Output{{Token: 7}})
+	require.NoError(t, err)
+	_, err = s.Commit(ahead, []batch.Output{{Token: 7}})
 	require.EqualError(t, err, "scheduler: no step is in flight; call Next first, and take each batch back once")
 }
 
@@ -215,20 +224,26 @@ func TestCheckFinds(t *testing.T) {
 		{"lost", func(s *Scheduler) { s.waiting = nil }, "2 sequences wait or run, 3 are alive"},
 		{"leak", func(s *Scheduler) { s.blocks.Table().Grow(1) }, "block 3 has 1 references, but 0 tables hold it"},
 		{"waits computed", func(s *Scheduler) { s.waiting[0].computed = 1 }, "sequence 3 waits with 1 tokens computed"},
-		{"all computed", func(s *Scheduler) { s.running[0].computed = 6 }, "sequence 1 knows 6 tokens and has computed 6"},
-		{"rows", func(s *Scheduler) { s.running[0].rows = 1 }, "sequence 1 has reserved 5 of 6 tokens, with 5 computed and 1 rows"},
+		{"all computed", func(s *Scheduler) { s.running[0].table.Grow(1); s.running[0].computed = 6 }, "sequence 1 knows 6 tokens and has computed 6"},
+		{"rows", func(s *Scheduler) { s.running[0].rows = 1 }, "sequence 1 has reserved 5 tokens, with 5 computed and 1 rows in flight"},
+		{"reserved", func(s *Scheduler) { s.running[0].table.Grow(2) }, "sequence 1 has reserved 7 of 6 tokens"},
+		{"promised", func(s *Scheduler) { s.running[0].promised = 1 }, "1 tokens promised"},
+		{"parked", func(s *Scheduler) { s.running[0].group.parked = new(parked) }, "request 1 of 1 members has saved the blocks of 0"},
+		{"saved", func(s *Scheduler) { s.saves = make([]batch.Swap, 1) }, "1 swaps are in none"},
 		{"no rows", func(s *Scheduler) { s.running[0].rows = -1 }, "sequence 1 has -1 rows in flight"},
 		{"too long", func(s *Scheduler) { s.limit = 5 }, "sequence 1 has 6 tokens, at most 5 fit"},
 		{"ended", func(s *Scheduler) { s.running[0].ended = true }, "sequence 1 has ended and still runs"},
-		{"flight", func(s *Scheduler) { s.flying = s.running }, "no step is in flight, but 0 rows of 2 sequences are"},
+		{"share changed", func(s *Scheduler) { s.Next(); s.flights[0].shares[1].outputs = 0 }, "share 1 of the step is 1 rows of sequence 2"},
+		{"rows lost", func(s *Scheduler) { s.Next(); s.running[1].promised = 0 }, "sequence 2 has 1 rows in flight and 1 tokens promised, not 1 and 0"},
 		{"step changed", func(s *Scheduler) { s.Next().Sequences[1].Rows = 3 }, "share 1 of the step is 3 rows of sequence 2, not 1 of 2"},
-		{"step cut", func(s *Scheduler) { b := s.Next(); b.Tokens = b.Tokens[:1] }, "the step in flight has 1 rows, its sequences 2"},
-		{"share lost", func(s *Scheduler) { s.Next(); s.flying = s.flying[:1] }, "2 shares of the step, 1 sequences have rows in it"},
+		{"step cut", func(s *Scheduler) { b := s.Next(); b.Tokens = b.Tokens[:1] }, "a step in flight has 1 rows, its sequences 2"},
+		{"share lost", func(s *Scheduler) { s.Next(); f := s.flights[0]; f.shares = f.shares[:1] }, "2 shares of a step, 1 sequences have rows in it"},
 		{"starved", func(s *Scheduler) {
 			b := s.Next()
-			s.running[1].rows, s.flying = 0, s.flying[:1]
+			f := s.flights[0]
+			s.running[1].rows, s.running[1].promised, f.shares = 0, 0, f.shares[:1]
 			b.Tokens, b.Sequences = b.Tokens[:1], b.Sequences[:1]
-		}, "2 sequences run, 1 have rows in the step of 1"},
+		}, "1 of 2 running sequences have no row in a step of 1"},
 		{"member lost", func(s *Scheduler) { s.running[0].group.members = nil }, "request 1 has 0 members"},
 		{"member elsewhere", func(s *Scheduler) { s.running[0].group.members[0] = s.running[1] }, "member 0 of request 1 is not in its place"},
 		{"alive", func(s *Scheduler) { s.running[0].group.live, s.running[1].group.live = 0, 2 }, "request 1 has 1 answers alive of 1, thinks 0"},
@@ -312,7 +327,7 @@ func TestCheckFindsInGroups(t *testing.T) {
 		want  string
 	}{
 		{"follower reserves", false, func(g *group) { g.members[1].table.Grow(1) }, "answer 1 of request 1 follows with 0 tokens computed, 0 rows, 1 reserved"},
-		{"follower computed", false, func(g *group) { g.members[2].computed = 2 }, "sequence 1 has reserved 0 of 6 tokens, with 2 computed"},
+		{"follower computed", false, func(g *group) { g.members[2].computed = 2 }, "sequence 1 has reserved 0 tokens, with 2 computed"},
 		{"member lost", false, func(g *group) { g.members = g.members[:2] }, "request 1 has 2 answers alive of 3, thinks 3"},
 		{"order", false, func(g *group) { g.members[0].answer = 1 }, "sequence 1 comes after 1"},
 		{"parts too early", false, func(g *group) { g.apart = true }, "answer 0 of request 1 is apart with 0 tokens computed of a prompt of 6"},

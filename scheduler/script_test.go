@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,9 +22,10 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata")
 // TestScripts runs testdata/*.txt. A script is a list of entries, apart by blank lines: commands, one a line, then
 // ---- and what they print. Lines that start with # are comments. Every command is followed by Check.
 //
-//	new block=4 blocks=16 rows=16 sequences=4 context=32 [nopiece] [noreuse] [policy=priority]
+//	new block=4 blocks=16 rows=16 sequences=4 context=32 [nopiece] [noreuse] [policy=priority] [preempt=swap] [store=N] [lose]
 //	add NAME prompt=N [n=N] [best=N] [priority=N] [max=N] [stop=S,S] [stoptoken=S] [temp=F] [topk=N] [topp=F] [penalty=F] [last=N] [seed=N]
-//	next, commit, step [N], run (to idle), fail [TEXT], cancel NAME, state
+//	next (again while one step is in flight: the one that follows it), commit, step [N], run (to idle), fail [TEXT],
+//	cancel NAME, costs ROW BLOCK, state
 //	alone NAME (compares what NAME has come to with a run of its own)
 //
 // Prompts are made of their name and length; the fake model (fake_test.go) makes the rest. go test -update rewrites
@@ -54,7 +56,15 @@ type script struct {
 	ids      map[string]uint64
 	requests map[uint64]Request
 	results  map[answer]*result
+	flying   []landing
 	out      strings.Builder
+}
+
+// landing is a step in flight and what it will give.
+type landing struct {
+	batch *batch.Batch
+	out   []batch.Output
+	err   error
 }
 
 // run returns the script with every expectation replaced by what happened.
@@ -109,7 +119,7 @@ func (x *script) command(f []string) error {
 			n, _ = strconv.Atoi(f[1])
 		}
 		for range n {
-			if x.next() {
+			if len(x.flying) > 0 || x.next() {
 				if err := x.commit(); err != nil {
 					return err
 				}
@@ -117,7 +127,7 @@ func (x *script) command(f []string) error {
 		}
 		return nil
 	case "run":
-		for x.next() {
+		for len(x.flying) > 0 || x.next() {
 			if err := x.commit(); err != nil {
 				return err
 			}
@@ -128,9 +138,19 @@ func (x *script) command(f []string) error {
 		if len(f) > 1 {
 			cause = errors.New(strings.Join(f[1:], " "))
 		}
-		events, err := x.s.Fail(x.s.flight, cause)
+		var b *batch.Batch
+		if len(x.flying) > 0 {
+			b, x.flying = x.flying[0].batch, x.flying[1:]
+			x.model.spoil(b)
+		}
+		events, err := x.s.Fail(b, cause)
 		x.events(events)
 		return err
+	case "costs":
+		row, _ := strconv.ParseFloat(f[1], 64)
+		block, _ := strconv.ParseFloat(f[2], 64)
+		x.s.SetCosts(Costs{Row: row, Block: block})
+		return nil
 	case "cancel":
 		e, ok := x.s.Cancel(x.ids[f[1]])
 		if !ok {
@@ -165,6 +185,14 @@ func (x *script) open(args []string) (err error) {
 			x.config.Context = n
 		case "policy":
 			x.config.Policy = map[string]Policy{"fcfs": FCFS, "priority": Priority}[value]
+		case "preempt":
+			if x.config.Preemption, err = ParsePreemption(value); err != nil {
+				return err
+			}
+		case "store":
+			x.config.Store = newFakeStore(n)
+		case "lose":
+			x.config.Store.(*fakeStore).lose = func() bool { return true }
 		case "noreuse":
 			x.config.NoPrefixReuse = true
 		case "nopiece":
@@ -176,7 +204,7 @@ func (x *script) open(args []string) (err error) {
 	if x.s, err = New(x.config); err != nil {
 		return err
 	}
-	x.model = newFake(x.config)
+	x.model, x.flying = newFake(x.config), nil
 	x.names, x.ids = map[uint64]string{}, map[string]uint64{}
 	x.requests, x.results = map[uint64]Request{}, map[answer]*result{}
 	return nil
@@ -256,7 +284,7 @@ func idOf(s string) int32 {
 func (x *script) next() bool {
 	b := x.s.Next()
 	if b == nil {
-		x.printf("idle")
+		x.printf("%s", map[bool]string{true: "idle", false: "not yet"}[len(x.flying) == 0])
 		return false
 	}
 	var parts []string
@@ -264,6 +292,9 @@ func (x *script) next() bool {
 		part := fmt.Sprintf("%s %d", x.name(s.ID, s.Answer), b.Positions[s.Start])
 		if s.Rows > 1 {
 			part += fmt.Sprintf("-%d", b.Positions[s.Start+s.Rows-1])
+		}
+		if t := b.Tokens[s.Start+s.Rows-1]; t < 0 {
+			part += fmt.Sprintf(" fed by %d", ^t)
 		}
 		if s.Outputs > 0 {
 			part += " > " + map[batch.Want]string{
@@ -275,18 +306,31 @@ func (x *script) next() bool {
 	for _, c := range b.Copies {
 		parts = append(parts, fmt.Sprintf("copy %d to %d", c.From, c.To))
 	}
+	for _, w := range b.Saves {
+		parts = append(parts, fmt.Sprintf("save %s from %v", x.names[w.ID], w.Blocks))
+	}
+	for _, w := range b.Loads {
+		part := fmt.Sprintf("load %s to %v", x.names[w.ID], w.Blocks)
+		if w.First > 0 {
+			part += fmt.Sprintf(" without its first %d", w.First)
+		}
+		parts = append(parts, part)
+	}
 	x.printf("%d rows: %s", len(b.Tokens), strings.Join(parts, ", "))
+	out, err := x.model.run(b)
+	x.flying = append(x.flying, landing{b, out, err})
 	return true
 }
 
 func (x *script) commit() error {
-	out, err := []batch.Output(nil), error(nil)
-	if x.s.flight != nil {
-		if out, err = x.model.run(x.s.flight); err != nil {
-			return err
-		}
+	var l landing
+	if len(x.flying) > 0 {
+		l, x.flying = x.flying[0], x.flying[1:]
 	}
-	events, err := x.s.Commit(x.s.flight, out)
+	if l.err != nil {
+		return l.err
+	}
+	events, err := x.s.Commit(l.batch, l.out)
 	x.events(events)
 	return err
 }
@@ -338,13 +382,21 @@ func (x *script) state() {
 		x.printf("%s", line)
 	}
 	for _, q := range x.s.waiting {
-		x.printf("  %s waits %d/%d", x.name(q.id, q.answer), q.computed, len(q.tokens))
+		line := fmt.Sprintf("  %s waits %d/%d", x.name(q.id, q.answer), q.computed, len(q.tokens))
+		if w := q.group.parked; w != nil {
+			i := slices.Index(q.group.members, q)
+			line += fmt.Sprintf(", %d saved in %v", w.computed[i], w.layout[i])
+		}
+		x.printf("%s", line)
 	}
 	st := x.s.Stats()
 	line := fmt.Sprintf("  free %d of %d; %d steps, %d rows (%d again), %d outputs, %d preemptions",
 		st.BlocksFree, st.Blocks, st.Steps, st.Rows, st.Recomputed, st.Outputs, st.Preemptions)
 	if st.PrefixHits > 0 {
 		line += fmt.Sprintf("; %d of %d tokens found", st.PrefixHits, st.PrefixQueries)
+	}
+	if st.Swaps > 0 {
+		line += fmt.Sprintf("; %d swaps, %d blocks saved, %d loaded, %d losses", st.Swaps, st.BlocksSaved, st.BlocksLoaded, st.Losses)
 	}
 	x.printf("%s", line)
 }

@@ -20,8 +20,10 @@ type sequence struct {
 	table    *cache.Table // reserves at least the computed tokens and the rows in flight
 	computed int          // tokens whose keys and values are in the cache
 	reached  int          // the most that computed ever was; above it after a preemption
-	rows     int          // rows in flight: tokens[computed : computed+rows]
-	copying  bool         // a block of its table is a copy made by the latest step laid out
+	rows     int          // rows in flight: positions computed to computed+rows
+	next     int          // rows of the step being laid out
+	promised int          // tokens that the steps in flight will give, after those known
+	output   int          // the output row of the latest of them
 	ended    bool         // its end has been reported; only its rows in flight keep it
 
 	params     sample.Params
@@ -37,16 +39,21 @@ type sequence struct {
 	kept    Event   // tokens and text of an answer that is reported later, or never
 }
 
-// target returns how many of the known tokens are to be computed now: all, or the prompt if others wait for that.
+// target returns how many tokens are to be computed now: all that are known or promised, or the prompt if others wait
+// for that. One that is promised and sure to be the last is never computed.
 func (q *sequence) target() int {
-	if q.group.apart {
-		return len(q.tokens)
+	if !q.group.apart {
+		return q.prompt
 	}
-	return q.prompt
+	n := len(q.tokens) + q.promised
+	if q.promised > 0 && (q.sampled+q.promised == q.maxTokens || n == q.limit) {
+		n--
+	}
+	return n
 }
 
-// pending returns how many tokens are to be computed; at least 1 between steps.
-func (q *sequence) pending() int { return q.target() - q.computed }
+// pending returns how many tokens are to be computed and not in flight; at least 1 when no step is.
+func (q *sequence) pending() int { return q.target() - q.computed - q.rows }
 
 // usage sums up the sequence so far.
 func (q *sequence) usage() Usage {
