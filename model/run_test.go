@@ -46,7 +46,8 @@ func TestRunRefuses(t *testing.T) {
 		{"negative top-k", func(b *batch.Batch) { b.TopK = -1 }, "top-k of -1 is outside 0..64"},
 
 		{"token past the vocabulary", func(b *batch.Batch) { b.Tokens[3] = 256 }, "row 3: token 256 is outside the vocabulary of 256"},
-		{"negative token", func(b *batch.Batch) { b.Tokens[20] = -1 }, "row 20: token -1 is outside the vocabulary of 256"},
+		{"fed by none", func(b *batch.Batch) { b.Tokens[20] = ^5 }, "row 20 is fed by output 5 of the batch before, which has 5"},
+		{"negative token", func(b *batch.Batch) { b.Tokens[20] = math.MinInt32 }, "row 20 is fed by output 2147483647 of the batch before, which has 5"},
 		{"position past the context", func(b *batch.Batch) { b.Positions[17] = 64 }, "row 17: position 64 is outside the context of 64"},
 		{"negative position", func(b *batch.Batch) { b.Positions[0] = -1 }, "row 0: position -1 is outside the context of 64"},
 		{"slot past the pool", func(b *batch.Batch) { b.Slots[18] = 128 }, "row 18: slot 128 is outside the pool of 128"},

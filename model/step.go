@@ -10,7 +10,7 @@ import (
 	"umbra/shaders"
 )
 
-// step is one batch on its way through the model.
+// step is one batch on its way to the device.
 type step struct {
 	model  *Model
 	batch  *batch.Batch
@@ -19,12 +19,21 @@ type step struct {
 
 	rows, outputs     int
 	few, splits, many int // attention tiles, see shaders.Attention.Run
-	candidates        int // K of the top-k kernel
 }
 
 // Run computes one batch and returns an Output for each row that wants one, in row order. It checks the batch first
 // and on any error has written nothing but KV slots and targets of copies that the batch names.
 func (m *Model) Run(b *batch.Batch) ([]batch.Output, error) {
+	f, err := m.Launch(b)
+	if err != nil {
+		return nil, err
+	}
+	return f.Wait()
+}
+
+// Launch is Run that does not wait. Batches are computed one after the other, in the order of their launches, so the next may be
+// launched meanwhile; its rows may be fed by this one's outputs. Every flight must be waited for.
+func (m *Model) Launch(b *batch.Batch) (*Flight, error) {
 	s := &step{model: m, batch: b}
 	if err := s.check(); err != nil {
 		return nil, err
@@ -33,6 +42,26 @@ func (m *Model) Run(b *batch.Batch) ([]batch.Output, error) {
 		return nil, err
 	}
 	return s.run()
+}
+
+// Flight is a batch on the device.
+type Flight struct {
+	batch      *batch.Batch
+	fence      *gpu.Fence
+	candidates int      // of each output
+	top        []byte   // candidates
+	logits     [][]byte // of outputs that want them, nil for others
+}
+
+// Done reports whether Wait would return at once.
+func (f *Flight) Done() bool { return f.fence.Done() }
+
+// Wait waits for the end and returns what Run does.
+func (f *Flight) Wait() ([]batch.Output, error) {
+	if err := f.fence.Wait(); err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	return f.collect(), nil
 }
 
 // check refuses a batch that the model was not sized for.
@@ -56,7 +85,9 @@ func (s *step) check() error {
 	slots := int32(p.Blocks * BlockSize)
 	for i, t := range b.Tokens {
 		switch pos := b.Positions[i]; {
-		case t < 0 || int(t) >= p.Config.Vocab:
+		case t < 0 && int(^t) >= s.model.fed.outputs:
+			return fmt.Errorf("model: row %d is fed by output %d of the batch before, which has %d", i, ^t, s.model.fed.outputs)
+		case int(t) >= p.Config.Vocab:
 			return fmt.Errorf("model: row %d: token %d is outside the vocabulary of %d", i, t, p.Config.Vocab)
 		case pos < 0 || int(pos) >= p.Context:
 			return fmt.Errorf("model: row %d: position %d is outside the context of %d", i, pos, p.Context)
@@ -134,7 +165,7 @@ func (s *step) upload() error {
 		}
 		return at
 	}
-	h.Rows, h.Outputs = uint32(s.rows), uint32(s.outputs)
+	h.Rows, h.Outputs, h.Fed = uint32(s.rows), uint32(s.outputs), uint32(2*m.fed.candidates)
 	h.Tokens, h.Positions, h.Slots = section(b.Tokens), section(b.Positions), section(b.Slots)
 	h.Rotations = uint32(len(words))
 	for _, pos := range b.Positions {
@@ -184,8 +215,8 @@ func (s *step) upload() error {
 	return nil
 }
 
-// run records all layers, submits them once, and reads the outputs back.
-func (s *step) run() ([]batch.Output, error) {
+// run records all layers and submits them once.
+func (s *step) run() (*Flight, error) {
 	m, b := s.model, s.model.buffers
 	s.pass = m.device.Begin("step")
 	if n := len(s.batch.Copies); n > 0 {
@@ -194,29 +225,27 @@ func (s *step) run() ([]batch.Output, error) {
 		}
 	}
 	for _, g := range m.gathers {
-		g.gather.Run(s.pass, s.rows, b.step, b.input, g.weights, b.x)
+		g.gather.Run(s.pass, s.rows, b.step, b.input, g.weights, b.top, b.x)
 	}
 	for _, block := range m.weights.blocks {
 		block.record(s)
 	}
-	var top []byte
+	f := &Flight{batch: s.batch}
 	if s.outputs > 0 {
 		m.norm.Run(s.pass, s.outputs, b.step, b.input, b.x, m.weights.norm.buffer, b.normed)
 		m.head.record(s.pass, s.outputs, shaders.LinearArgs{Step: b.step, X: b.normed, Y: b.logits})
-		s.candidates = m.topK.Capacity(max(1, s.batch.TopK))
-		m.topK.Run(s.pass, s.outputs, s.candidates, b.step, b.logits, b.top)
-		top = make([]byte, s.outputs*s.candidates*8)
-		s.pass.Read(b.top, 0, top)
+		f.candidates = m.topK.Capacity(max(1, s.batch.TopK))
+		m.topK.Run(s.pass, s.outputs, f.candidates, b.step, b.logits, b.top)
+		f.top = make([]byte, s.outputs*f.candidates*8)
+		s.pass.Read(b.top, 0, f.top)
+		f.logits = s.readLogits()
 	}
-	raw := s.readLogits()
-	fence, err := s.pass.Submit()
-	if err == nil {
-		err = fence.Wait()
-	}
-	if err != nil {
+	var err error
+	if f.fence, err = s.pass.Submit(); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	return s.collect(top, raw), nil
+	m.fed = fed{s.outputs, f.candidates}
+	return f, nil
 }
 
 // readLogits asks for the logits of the rows that want them; raw[i] is nil for the others.
@@ -236,12 +265,12 @@ func (s *step) readLogits() (raw [][]byte) {
 }
 
 // collect makes the outputs from what was read back. A row whose logits are all NaN gets token -1.
-func (s *step) collect(top []byte, raw [][]byte) []batch.Output {
-	out := make([]batch.Output, 0, s.outputs)
-	for _, q := range s.batch.Sequences {
+func (f *Flight) collect() []batch.Output {
+	var out []batch.Output
+	for _, q := range f.batch.Sequences {
 		for range q.Outputs {
 			i := len(out)
-			ids, logits := shaders.DecodeTopK(top[i*s.candidates*8:], max(1, s.batch.TopK))
+			ids, logits := shaders.DecodeTopK(f.top[i*f.candidates*8:], max(1, f.batch.TopK))
 			o := batch.Output{Token: -1}
 			if len(ids) > 0 {
 				o.Token = ids[0]
@@ -250,9 +279,9 @@ func (s *step) collect(top []byte, raw [][]byte) []batch.Output {
 			case batch.WantTop:
 				o.TopIDs, o.TopLogits = ids, logits
 			case batch.WantLogits:
-				o.Logits = make([]float32, len(raw[i])/4)
+				o.Logits = make([]float32, len(f.logits[i])/4)
 				for j := range o.Logits {
-					o.Logits[j] = math.Float32frombits(binary.LittleEndian.Uint32(raw[i][4*j:]))
+					o.Logits[j] = math.Float32frombits(binary.LittleEndian.Uint32(f.logits[i][4*j:]))
 				}
 			}
 			out = append(out, o)

@@ -107,11 +107,7 @@ func (b *bench) normals(n int) []float32 {
 // inputs uploads a step and its input words.
 func (b *bench) inputs(s Step, words []uint32) {
 	b.step = b.buffer("step", s.Append(nil))
-	raw := make([]byte, 0, 4*len(words))
-	for _, w := range words {
-		raw = binary.LittleEndian.AppendUint32(raw, w)
-	}
-	b.input = b.buffer("input", raw)
+	b.input = b.buffer("input", wordBytes(words))
 }
 
 // submit records work and reads n bytes of dst back.
@@ -150,6 +146,14 @@ func (b *bench) compare(got []byte, want []float32, cols, stride int, tolerance 
 			return
 		}
 	}
+}
+
+func wordBytes(words []uint32) []byte {
+	b := make([]byte, 0, 4*len(words))
+	for _, w := range words {
+		b = binary.LittleEndian.AppendUint32(b, w)
+	}
+	return b
 }
 
 func floatBytes(v []float32) []byte {

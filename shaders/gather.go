@@ -38,11 +38,11 @@ func NewGather(d *gpu.Device, s GatherShape) (*Gather, error) {
 	return &Gather{d, s, k}, err
 }
 
-// Run records the lookup of rows tokens into y (rows × padded Cols).
-func (g *Gather) Run(p *gpu.Pass, rows int, step, input *gpu.Buffer, w Weights, y *gpu.Buffer) {
+// Run records the lookup of rows tokens into y (rows × padded Cols). Tokens may stand for what TopK has left in top.
+func (g *Gather) Run(p *gpu.Pass, rows int, step, input *gpu.Buffer, w Weights, top, y *gpu.Buffer) {
 	b := []gpu.Binding{step.Slice(0, StepBytes), input.Whole(), w.Quants.Whole()}
 	if w.Scales != nil {
 		b = append(b, w.Scales.Whole())
 	}
-	p.Dispatch(g.kernel, g.device.Grid1(ceilDiv(rows*pad(g.Shape.Cols)/8, 64)), append(b, y.Whole())...)
+	p.Dispatch(g.kernel, g.device.Grid1(ceilDiv(rows*pad(g.Shape.Cols)/8, 64)), append(b, top.Whole(), y.Whole())...)
 }

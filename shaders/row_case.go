@@ -139,11 +139,19 @@ func rowCases() []Case {
 func (b *bench) gather(f Format) error {
 	const n, cols, half = 37, 96, 20
 	ids := []uint32{0, 36, 19, 20, 5, 5}
-	b.inputs(Step{Rows: uint32(len(ids)), Tokens: 1}, append([]uint32{99}, ids...))
+	const pairs = 4 // a step before left for each of 3 outputs
+	top := make([]uint32, 3*2*pairs)
+	words := append([]uint32{99}, ids...)
+	for output, row := range []int{5, 1, 2} { // these come from there
+		top[output*2*pairs] = ids[row]
+		words[1+row] = ^uint32(output)
+	}
+	b.inputs(Step{Rows: uint32(len(ids)), Tokens: 1, Fed: 2 * pairs}, words)
 	lo, a := b.weights(f, half, cols)
 	hi, c := b.weights(f, n-half, cols)
 	table := append(a, c...)
 	y := b.buffer("y", make([]byte, len(ids)*cols*4))
+	before := b.buffer("top", wordBytes(top))
 	g0, err := NewGather(b.device, GatherShape{Format: f, N: half, Cols: cols})
 	if err != nil {
 		return err
@@ -153,8 +161,8 @@ func (b *bench) gather(f Format) error {
 		return err
 	}
 	got, err := b.submit(y, len(ids)*cols*4, func(p *gpu.Pass) {
-		g0.Run(p, len(ids), b.step, b.input, lo, y)
-		g1.Run(p, len(ids), b.step, b.input, hi, y)
+		g0.Run(p, len(ids), b.step, b.input, lo, before, y)
+		g1.Run(p, len(ids), b.step, b.input, hi, before, y)
 	})
 	if err != nil {
 		return err

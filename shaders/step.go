@@ -24,10 +24,11 @@ type Step struct {
 	Splits     uint32 // most parts that the context of a few-row tile is split into
 	Copies     uint32 // offset: KV blocks to copy, (from, to) each
 	CopyCount  uint32
+	Fed        uint32 // words of candidates of each output of the step before
 }
 
 // stepBytes is the size of Step as a uniform.
-const stepBytes = 14 * 4
+const stepBytes = 15 * 4
 
 // StepBytes is the size a uniform buffer for a Step needs.
 const StepBytes = (stepBytes + 15) &^ 15
