@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"umbra/scheduler/beam"
 )
 
 // answer names one answer of a request.
@@ -46,6 +48,9 @@ func (r *result) begins(cut *result) bool {
 // alone runs each answer of a request by itself, with the cache to itself, its prompt in one step and nothing shared,
 // and returns those that are to be reported.
 func alone(c Config, q Request) ([]result, error) {
+	if q.Beams > 0 {
+		return beamsAlone(c, q)
+	}
 	all, err := allAlone(c, q)
 	if err != nil || q.BestOf <= max(1, q.N) {
 		for i := range all {
@@ -75,6 +80,62 @@ func allAlone(c Config, q Request) (all []result, err error) {
 		}
 		all = append(all, r)
 		q.Sampling.Seed++
+	}
+	return all, nil
+}
+
+// beamsAlone searches without a scheduler: each beam is its tokens.
+func beamsAlone(c Config, q Request) ([]result, error) {
+	s, err := New(c)
+	if err != nil {
+		return nil, err
+	}
+	longest, reason := s.longest(len(q.Prompt), q.Beams)-len(q.Prompt), ContextFull
+	if q.MaxTokens > 0 && q.MaxTokens <= longest {
+		longest, reason = q.MaxTokens, Length
+	}
+	search := beam.New(q.beams(), longest, q.StopTokens)
+	places := [][]int32{nil}
+	ended := map[int]result{}
+	keep := func(id int, tokens []int32, reason Reason) {
+		r := result{tokens: slices.Clone(tokens), reason: reason}
+		for _, id := range tokens {
+			r.text = append(r.text, syllable(id)...)
+		}
+		ended[id] = r
+	}
+	for {
+		var rows [][]float32
+		for _, tokens := range places {
+			rows = append(rows, logitsOf(slices.Concat(q.Prompt, tokens)))
+		}
+		d, err := search.Step(rows)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range d.Ended {
+			keep(e.ID, places[e.Parent], StopToken)
+		}
+		if d.Done {
+			break
+		}
+		before := places
+		places = make([][]int32, q.Beams)
+		for i, m := range d.Next {
+			places[i] = append(slices.Clone(before[m.Parent]), m.Token)
+		}
+		if len(places[0]) == longest {
+			for _, e := range search.Finish() {
+				keep(e.ID, places[e.Parent], reason)
+			}
+			break
+		}
+	}
+	var all []result
+	for _, e := range search.Best(max(1, q.N)) {
+		r := ended[e.ID]
+		r.logProb = e.LogProb
+		all = append(all, r)
 	}
 	return all, nil
 }

@@ -123,7 +123,7 @@ func (s *Scheduler) checkParked(g *group) error {
 		return fmt.Errorf("scheduler: request %d of %d members has saved the blocks of %d", g.id, len(g.members), len(w.computed))
 	}
 	for i, q := range g.members {
-		if n := w.computed[i]; n >= len(q.tokens) || s.blocks.Need(n) != len(w.layout[i]) {
+		if n := w.computed[i]; n > len(q.tokens) || n == len(q.tokens) && !q.ready() || s.blocks.Need(n) != len(w.layout[i]) {
 			return fmt.Errorf("scheduler: sequence %d of %d tokens has saved %d in %d blocks", q.id, len(q.tokens), n, len(w.layout[i]))
 		}
 	}
@@ -143,7 +143,7 @@ func (s *Scheduler) checkRunning(q *sequence) error {
 	case q.rows < 0 || q.next != 0 || q.promised < 0 || q.promised > len(s.flights) || q.pending() < 0:
 		return fmt.Errorf("scheduler: sequence %d has %d rows in flight and %d for the next step, %d tokens promised and %d to compute",
 			q.id, q.rows, q.next, q.promised, q.pending())
-	case len(s.flights) == 0 && q.pending() < 1:
+	case len(s.flights) == 0 && q.pending() < 1 && !q.ready():
 		return fmt.Errorf("scheduler: sequence %d knows %d tokens and has computed %d", q.id, len(q.tokens), q.computed)
 	case reserved > len(q.tokens)+q.promised:
 		return fmt.Errorf("scheduler: sequence %d has reserved %d of %d tokens", q.id, reserved, len(q.tokens)+q.promised)
@@ -184,7 +184,7 @@ func (s *Scheduler) checkFlight() error {
 				q.id, rows[q], promised[q], q.rows, q.promised)
 		}
 		delete(rows, q)
-		if q.rows == 0 && !q.follows() && !q.ended {
+		if q.rows == 0 && !q.follows() && !q.ended && !q.ready() {
 			idle++
 			if q.pending() == 1 {
 				single++

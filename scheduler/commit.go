@@ -64,7 +64,11 @@ func (s *Scheduler) Fail(b *batch.Batch, cause error) ([]Event, error) {
 // failed ends sequences that have not ended, and appends the events of that to events.
 func failed(events []Event, lost []*sequence, cause error) []Event {
 	for _, q := range lost {
-		if !q.ended {
+		switch {
+		case q.ended:
+		case q.group.beams != nil:
+			events = q.group.fail(events, cause)
+		default:
 			events = q.group.report(events, q, q.end(Event{Err: cause}, Failed))
 		}
 	}
@@ -116,6 +120,9 @@ func (s *Scheduler) advance(events []Event, q *sequence, out []batch.Output) []E
 	followers := q.group.fork()
 	if !sampled {
 		return events
+	}
+	if q.group.beams != nil {
+		return s.search(events, q, out[0].Logits, err)
 	}
 	events = q.group.report(events, q, s.gain(q, id, err))
 	for _, f := range followers {

@@ -18,8 +18,12 @@ type Event struct {
 	// Err is why, for Failed.
 	Err error
 	// LogProb is the sum of the natural logarithms of the probabilities that the model itself gave the answer's tokens,
-	// a stop token among them, before penalty, filters and temperature. Only where Request.BestOf is above N.
+	// a stop token among them, before penalty, filters and temperature. Only where Request.BestOf is above N, or
+	// of a beam search.
 	LogProb float64
+	// Score is what answers of a beam search are ranked by: LogProb over the length, the stop token included, to the power of
+	// Request.LengthPenalty.
+	Score float64
 	// Usage sums up the sequence so far.
 	Usage Usage
 }

@@ -217,21 +217,28 @@ func (f *fake) write(s batch.Sequence, token int32, position int) {
 
 // logits reads the sequence's context up to a position and makes the logits that follow it.
 func (f *fake) logits(s batch.Sequence, position int) ([]float32, error) {
-	h := fnv.New64a()
+	var tokens []int32
 	before := uint64(0)
 	for p := range position + 1 {
 		c := f.at(s, p)
 		if before = link(before, c.token, int32(p)); (c.chain != before || int(c.position) != p) && !f.spoiled[s.ID] {
 			return nil, fmt.Errorf("fake: position %d of sequence %d holds position %d of another", p, s.ID, c.position)
 		}
-		_ = binary.Write(h, binary.LittleEndian, c.token)
+		tokens = append(tokens, c.token)
 	}
+	return logitsOf(tokens), nil
+}
+
+// logitsOf makes the logits that follow a text.
+func logitsOf(tokens []int32) []float32 {
+	h := fnv.New64a()
+	_ = binary.Write(h, binary.LittleEndian, tokens)
 	r := rand.New(rand.NewPCG(h.Sum64(), 0))
 	logits := make([]float32, syllables)
 	for i := range logits {
 		logits[i] = float32(r.NormFloat64())
 	}
-	return logits, nil
+	return logits
 }
 
 // output gives of logits what was wanted.

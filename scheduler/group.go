@@ -24,6 +24,7 @@ type group struct {
 	cached      int  // prompt tokens found in the cache when it was first admitted
 	preemptions int
 	parked      *parked // not nil: it waits, and its blocks are in Config.Store
+	beams       *beams  // not nil: its members are the beams of a search
 	held        []Event // ends not reported yet, one an answer; only where n is fewer than answers
 }
 
@@ -50,6 +51,9 @@ func (g *group) leave() {
 	for _, q := range g.members {
 		q.table.Release()
 		q.computed = 0
+	}
+	if g.beams != nil && g.parked == nil {
+		clear(g.beams.logits) // computed again with the rest
 	}
 	g.apart = len(g.members) == 1 || g.parked != nil && g.apart
 	g.preemptions++

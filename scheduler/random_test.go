@@ -40,7 +40,12 @@ func randomRequest(r *rand.Rand, c Config) Request {
 	if r.IntN(4) == 0 {
 		q.Stop = []string{string(syllable(r.Int32N(syllables)))[1:] + string(syllable(r.Int32N(syllables)))[:1], "ka"}
 	}
-	switch r.IntN(6) {
+	switch r.IntN(7) {
+	case 2:
+		q.Beams = 1 + r.IntN(c.MaxSequences)
+		q.N = r.IntN(q.Beams + 1)
+		q.LengthPenalty, q.EarlyStopping = []float64{-1, 0, 1}[r.IntN(3)], r.IntN(2) == 0
+		q.Sampling, q.Stop = sample.Params{}, nil
 	case 0:
 		q.N = r.IntN(c.MaxSequences + 1)
 	case 1:
@@ -278,6 +283,10 @@ func (x *randomRun) event(e Event) {
 	delete(x.results, a)
 	x.ends[e.Reason]++
 	q := x.requests[e.ID]
+	if q.Beams > 0 && e.Reason == Failed {
+		require.Empty(x.t, got.tokens)
+		return
+	}
 	if e.Reason != Cancelled {
 		generated := len(got.tokens)
 		if e.Reason == StopToken {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"umbra/scheduler/beam"
 	"umbra/scheduler/sample"
 )
 
@@ -19,6 +20,17 @@ type Request struct {
 	// BestOf, where it is above N, makes so many answers and reports the N with the largest Event.LogProb, each in one
 	// event, when all have ended; Event.Answer is then their rank. 0 is N. The model gives back all logits for it.
 	BestOf int
+	// Beams, where it is above 0, searches for likely answers instead of drawing any: so many beginnings are kept at each
+	// token, those with the largest sum of log-probabilities (package beam), and the best N by Event.Score are reported when
+	// the search has ended, best first. Beams share the blocks of what they have in common. It goes without BestOf, Stop and
+	// sampling. The model gives back all logits for it.
+	Beams int
+	// LengthPenalty of a beam search divides a sum of log-probabilities by the length to this power: above 0 longer answers
+	// score better than they would, below 0 worse.
+	LengthPenalty float64
+	// EarlyStopping ends a beam search when so many answers as there are beams have ended. Without it, it goes on until none
+	// can get better.
+	EarlyStopping bool
 	// Priority orders requests where Config.Policy is Priority, the higher before the lower.
 	Priority int
 	// Sampling says how tokens are chosen; the zero value is greedy. Answer i has Seed+i, so that it is what a request
@@ -62,8 +74,15 @@ func (s *Scheduler) Add(r Request) (uint64, error) {
 			maxTokens:  max(0, r.MaxTokens),
 			stopTokens: slices.Clone(r.StopTokens),
 			stop:       newStopper(r.Stop),
-			scored:     g.n < g.answers,
+			scored:     g.n < g.answers || r.Beams > 0,
 		})
+	}
+	if r.Beams > 0 {
+		g.beams = &beams{
+			search: beam.New(r.beams(), s.longestAnswer(g.members[0]), r.StopTokens),
+			logits: make([][]float32, r.Beams),
+			ended:  map[int]hypothesis{},
+		}
 	}
 	s.lastID++
 	s.live[g.id] = g
@@ -72,7 +91,21 @@ func (s *Scheduler) Add(r Request) (uint64, error) {
 }
 
 // answers returns how many answers are made.
-func (r Request) answers() int { return max(1, r.N, r.BestOf) }
+func (r Request) answers() int { return max(1, r.N, r.BestOf, r.Beams) }
+
+// beams are the parameters of its beam search.
+func (r Request) beams() beam.Params {
+	return beam.Params{Width: r.Beams, LengthPenalty: r.LengthPenalty, EarlyStopping: r.EarlyStopping}
+}
+
+// longestAnswer returns how many tokens a new sequence can generate.
+func (s *Scheduler) longestAnswer(q *sequence) int {
+	n := q.limit - q.prompt
+	if q.maxTokens > 0 {
+		n = min(n, q.maxTokens)
+	}
+	return n
+}
 
 // longest returns how many tokens each of a request's answers can get to: the context, or what it can have of a whole
 // cache and the token sampled from that. The answers share the full blocks of the prompt.
@@ -121,8 +154,16 @@ func (s *Scheduler) refuseAnswers(r Request) error {
 	switch {
 	case r.N < 0:
 		return fmt.Errorf("scheduler: %d answers are asked for, want 1 or more", r.N)
+	case r.Beams < 0:
+		return fmt.Errorf("scheduler: %d beams are asked for, want 1 or more, or 0 for none", r.Beams)
+	case r.Beams > 0:
+		if err := s.refuseBeams(r); err != nil {
+			return err
+		}
 	case r.BestOf != 0 && r.BestOf < max(1, r.N):
 		return fmt.Errorf("scheduler: the best of %d answers are asked for, want at least the %d to report", r.BestOf, max(1, r.N))
+	}
+	switch {
 	case k > c.MaxSequences:
 		return fmt.Errorf("scheduler: %d answers are asked for; at most %d sequences run at once", k, c.MaxSequences)
 	case k == 1 && r.MaxTokens <= 0:
@@ -144,4 +185,25 @@ func (s *Scheduler) refuseAnswers(r Request) error {
 	}
 	return fmt.Errorf("scheduler: a prompt of %d tokens and %d answers of %d need %d cache blocks of %d, there are %d; ask for at most %d tokens, for fewer answers, or give the cache more blocks",
 		prompt, k, generated, need, c.BlockSize, c.Blocks, longest-prompt)
+}
+
+// refuseBeams says why a beam search cannot be, or nil.
+func (s *Scheduler) refuseBeams(r Request) error {
+	most := s.config.Vocabulary - len(r.StopTokens)
+	switch {
+	case r.N > r.Beams:
+		return fmt.Errorf("scheduler: the best %d of %d beams are asked for; ask for fewer answers or more beams", r.N, r.Beams)
+	case r.BestOf != 0:
+		return fmt.Errorf("scheduler: the best of %d answers and %d beams are asked for; give one of them", r.BestOf, r.Beams)
+	case !r.Sampling.Greedy() || r.Sampling.Penalises():
+		return fmt.Errorf("scheduler: a beam search draws nothing, but temperature is %v and penalty %v; leave them out", r.Sampling.Temperature, r.Sampling.Penalty)
+	case len(r.Stop) > 0:
+		return errors.New("scheduler: a beam search takes no stop strings; give stop tokens, or leave them out")
+	case r.Beams > most:
+		return fmt.Errorf("scheduler: %d beams are asked for, at most %d can differ in a token that is no stop token", r.Beams, most)
+	}
+	if err := r.beams().Validate(); err != nil {
+		return fmt.Errorf("scheduler: %w", err)
+	}
+	return nil
 }

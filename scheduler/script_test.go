@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata")
 // ---- and what they print. Lines that start with # are comments. Every command is followed by Check.
 //
 //	new block=4 blocks=16 rows=16 sequences=4 context=32 [nopiece] [noreuse] [policy=priority] [preempt=swap] [store=N] [lose]
-//	add NAME prompt=N [n=N] [best=N] [priority=N] [max=N] [stop=S,S] [stoptoken=S] [temp=F] [topk=N] [topp=F] [penalty=F] [last=N] [seed=N]
+//	add NAME prompt=N [n=N] [best=N] [beams=N] [penalty-of-length=F] [early] [priority=N] [max=N] [stop=S,S] [stoptoken=S] [temp=F] [topk=N] [topp=F] [penalty=F] [last=N] [seed=N]
 //	next (again while one step is in flight: the one that follows it), commit, step [N], run (to idle), fail [TEXT],
 //	cancel NAME, costs ROW BLOCK, state
 //	alone NAME (compares what NAME has come to with a run of its own)
@@ -226,6 +226,12 @@ func (x *script) add(name string, args []string) error {
 			r.N = n
 		case "best":
 			r.BestOf = n
+		case "beams":
+			r.Beams = n
+		case "penalty-of-length":
+			r.LengthPenalty = v
+		case "early":
+			r.EarlyStopping = true
 		case "priority":
 			r.Priority = n
 		case "max":
@@ -360,6 +366,9 @@ func (x *script) events(events []Event) {
 			line.WriteString(")")
 			if e.LogProb != 0 {
 				fmt.Fprintf(&line, " log p %.3f", e.LogProb)
+			}
+			if e.Score != 0 {
+				fmt.Fprintf(&line, " score %.3f", e.Score)
 			}
 		}
 		if e.Err != nil {

@@ -52,7 +52,8 @@ func (q *sequence) target() int {
 	return n
 }
 
-// pending returns how many tokens are to be computed and not in flight; at least 1 when no step is.
+// pending returns how many tokens are to be computed and not in flight; at least 1 when no step is, but for beams that are
+// ready.
 func (q *sequence) pending() int { return q.target() - q.computed - q.rows }
 
 // usage sums up the sequence so far.
@@ -97,7 +98,7 @@ func (q *sequence) choose(out batch.Output, vocabulary int) (int32, error) {
 	if id < 0 || int(id) >= vocabulary {
 		return 0, fmt.Errorf("token %d came back for a vocabulary of %d", id, vocabulary)
 	}
-	if q.scored {
+	if q.scored && q.group.beams == nil {
 		q.score += logProb(out.Logits, id)
 	}
 	return id, nil
