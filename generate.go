@@ -30,6 +30,12 @@ type Request struct {
 	// BestOf, where it is above N, makes so many and gives the N that the model finds likeliest, best first, when all have
 	// ended.
 	BestOf int
+	// Beams, where it is above 0, searches for likely answers instead of drawing them (package scheduler/beam), and gives the best
+	// N by Answer.Score when the search has ended. It goes without BestOf, Stop and Sampling.
+	Beams int
+	// LengthPenalty and EarlyStopping are a beam search's, as in scheduler.Request.
+	LengthPenalty float64
+	EarlyStopping bool
 	// IgnoreEnd goes on past the tokens by which the model ends a continuation; for measurements.
 	IgnoreEnd bool
 }
@@ -51,7 +57,7 @@ type Result struct {
 	// Answers are all that have ended, by number.
 	Answers []Answer
 	// Prefill is the time from the request to its first token, Decode from there to the last. Where Request.BestOf is above N
-	// all comes at the end, and Prefill is all of the time.
+	// or beams are searched all comes at the end, and Prefill is all of the time.
 	Prefill, Decode time.Duration
 }
 
@@ -59,8 +65,9 @@ type Result struct {
 type Answer struct {
 	Reason scheduler.Reason
 	Usage  scheduler.Usage
-	// LogProb is the sum of the natural logarithms of its tokens' probabilities, where Request.BestOf is above N.
-	LogProb float64
+	// LogProb is the sum of the natural logarithms of its tokens' probabilities, where Request.BestOf is above N or beams were
+	// searched. Score is what the latter are compared by.
+	LogProb, Score float64
 }
 
 // Generate continues a prompt and hands the text to emit as it comes; an error of emit ends it. It may be called from
@@ -82,7 +89,8 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Chunk) error
 	}
 	start := time.Now()
 	id, box, err := e.loop.add(scheduler.Request{
-		Prompt: prompt, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, StopTokens: stop, N: r.N, BestOf: r.BestOf, Priority: r.Priority})
+		Prompt: prompt, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, StopTokens: stop, N: r.N, BestOf: r.BestOf, Priority: r.Priority,
+		Beams: r.Beams, LengthPenalty: r.LengthPenalty, EarlyStopping: r.EarlyStopping})
 	if err != nil {
 		return Result{}, err
 	}
@@ -157,7 +165,7 @@ func (g *generation) take(d delivery) bool {
 	if !ended {
 		return false
 	}
-	g.result.Answers[d.Answer] = Answer{d.Reason, d.Usage, d.LogProb}
+	g.result.Answers[d.Answer] = Answer{d.Reason, d.Usage, d.LogProb, d.Score}
 	if d.Answer == 0 {
 		g.result.Reason, g.result.Usage = d.Reason, d.Usage
 	}

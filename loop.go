@@ -11,8 +11,8 @@ import (
 // ErrClosed is returned for requests to a closed engine.
 var ErrClosed = errors.New("umbra: the engine is closed")
 
-// loop owns the scheduler and the model: one goroutine schedules, runs and commits step after step while there are
-// requests, and sleeps otherwise.
+// loop owns the scheduler and the model: one goroutine schedules, hands over and commits step after step while there
+// are requests, and sleeps otherwise.
 type loop struct {
 	stepper
 	commands  chan func()
@@ -35,6 +35,14 @@ func (l *loop) stop() {
 	<-l.ended
 }
 
+// atRest is do while no step is on its way.
+func (l *loop) atRest(f func()) bool {
+	return l.do(func() {
+		l.rest(l.deliver)
+		f()
+	})
+}
+
 // do has f run by the loop's goroutine between steps and waits for it. It reports false if the loop has ended.
 func (l *loop) do(f func()) bool {
 	done := make(chan struct{})
@@ -55,6 +63,7 @@ func (l *loop) run() {
 			for id := range l.mailboxes {
 				l.cancel(id)
 			}
+			l.rest(l.deliver)
 			return
 		case f := <-l.commands:
 			f()

@@ -18,7 +18,7 @@ func (e *Engine) SaveSession(path string, tokens []int32) (saved int, err error)
 		return 0, err
 	}
 	var data []byte
-	alive := e.loop.do(func() {
+	alive := e.loop.atRest(func() {
 		err = e.loop.scheduler.Remembered(tokens, func(n int, blocks []int32) (err error) {
 			saved = n
 			if n > 0 {
@@ -50,7 +50,7 @@ func (e *Engine) LoadSession(path string) (tokens []int32, err error) {
 	if err != nil {
 		return nil, err
 	}
-	alive := e.loop.do(func() {
+	alive := e.loop.atRest(func() {
 		err = e.loop.scheduler.Remember(tokens, func(first int, blocks []int32) error {
 			return e.model.WriteBlocks(blocks, data[first*h.BlockBytes:])
 		})

@@ -26,19 +26,22 @@ type StepRecord struct {
 	// Written is how many slots of the blocks held have a key and a value after the step. A slot that several sequences
 	// share counts once.
 	Written int
-	// Preemptions is how many sequences lost their blocks for this step.
-	Preemptions int
+	// Preemptions is how many requests lost their blocks for this step. BlocksSaved of these went to the host, and BlocksLoaded
+	// came back from there.
+	Preemptions, BlocksSaved, BlocksLoaded int
 	// PrefixQueries is the tokens known of the sequences that this step admitted, PrefixHits those of them that were
 	// found in the pool and not computed.
 	PrefixHits, PrefixQueries int
-	// Host is the time to schedule and commit the step, Device that of running the model, upload and wait included.
-	Host, Device time.Duration
+	// Host is the time to schedule the step, hand it to the device, and commit it; the device may have been busy with another
+	// step meanwhile. Device is the time from when it could begin, handed over and with the step before it over, to its end.
+	// Idle is how long, at most, the device had nothing to do before that, for want of the host.
+	Host, Device, Idle time.Duration
 	// Err is why the step failed, if it did.
 	Err error
 }
 
-// Time is what the step took altogether.
-func (r StepRecord) Time() time.Duration { return r.Host + r.Device }
+// Time is what the step took of the clock. Those of all steps add up to the time that there was anything to do.
+func (r StepRecord) Time() time.Duration { return r.Idle + r.Device }
 
 // Reserved is how many slots the blocks held have, written or not.
 func (r StepRecord) Reserved() int { return (r.Blocks - r.BlocksFree) * model.BlockSize }
@@ -49,6 +52,7 @@ func RecordStep(b *batch.Batch, before, now scheduler.Stats) StepRecord {
 	r := StepRecord{
 		Rows: len(b.Tokens), Outputs: b.Outputs(), Running: now.Running, Waiting: now.Waiting,
 		Blocks: now.Blocks, BlocksFree: now.BlocksFree, Preemptions: now.Preemptions - before.Preemptions,
+		BlocksSaved: now.BlocksSaved - before.BlocksSaved, BlocksLoaded: now.BlocksLoaded - before.BlocksLoaded,
 		PrefixHits: now.PrefixHits - before.PrefixHits, PrefixQueries: now.PrefixQueries - before.PrefixQueries,
 	}
 	words := (now.Blocks + 63) / 64

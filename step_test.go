@@ -41,6 +41,7 @@ func TestRecordStep(t *testing.T) {
 
 // TestOnStep sums what an engine records, with a pool so small that sequences are preempted.
 func TestOnStep(t *testing.T) {
+	start := time.Now()
 	var steps []umbra.StepRecord
 	e := open(t, draft, umbra.Options{Context: 64, Sequences: 4, Blocks: 5, BatchTokens: 16,
 		OnStep: func(r umbra.StepRecord) { steps = append(steps, r) }})
@@ -58,7 +59,7 @@ func TestOnStep(t *testing.T) {
 		generated += a.Usage.Generated
 	}
 	require.NoError(t, e.Close()) // the last step has been recorded
-	outputs, preemptions := 0, 0
+	outputs, preemptions, spent := 0, 0, time.Duration(0)
 	for i, r := range steps {
 		assert.Equal(t, i+1, r.Number)
 		assert.Equal(t, r.Rows, r.PrefillRows+r.DecodeRows)
@@ -69,13 +70,15 @@ func TestOnStep(t *testing.T) {
 		assert.Greater(t, r.Running, 0)
 		assert.Positive(t, r.Host)
 		assert.Positive(t, r.Device)
-		assert.Equal(t, r.Host+r.Device, r.Time())
+		assert.Equal(t, r.Idle+r.Device, r.Time())
+		spent += r.Time()
 		assert.NoError(t, r.Err)
 		outputs += r.Outputs
 		preemptions += r.Preemptions
 	}
 	assert.Equal(t, generated, outputs, "every output row gave a token")
 	assert.Equal(t, preempted, preemptions)
+	assert.LessOrEqual(t, spent, time.Since(start), "no time is counted twice")
 	assert.Positive(t, preemptions, "or the test tests too little")
 }
 

@@ -19,6 +19,7 @@ import (
 	"umbra/gpu"
 	"umbra/model"
 	"umbra/model/gguf"
+	"umbra/model/kvswap"
 	"umbra/model/tokenizer"
 	"umbra/scheduler"
 )
@@ -41,6 +42,19 @@ type Options struct {
 	NoPrefixReuse bool
 	// Policy is the order in which requests are served: scheduler.FCFS (the default) or scheduler.Priority.
 	Policy scheduler.Policy
+	// Preemption is what becomes of keys and values of a request that loses its KV blocks to one before it: scheduler.Recompute
+	// (the default) computes them again, scheduler.Swap keeps them on the host meanwhile, scheduler.Auto takes the cheaper of
+	// both by what has been measured.
+	Preemption scheduler.Preemption
+	// SwapBytes is the host memory for that; 0 is 1 GiB. It is taken as it is needed. SwapDiskBytes is how much more may be
+	// spilled to files in SwapDir, compressed; 0 is none. SwapDir "" is a folder in the system's temporary one; Close removes
+	// what is left.
+	SwapBytes, SwapDiskBytes uint64
+	SwapDir                  string
+	// Synchronous lays no step out before the one before it is over. It is slower, and for measurements.
+	Synchronous bool
+	// Warn is told of what ends no request, such as a full disk, by the goroutine that makes the next step. Nil: nobody is.
+	Warn func(error)
 	// Profile measures kernels with timestamps; see Engine.Profile.
 	Profile bool
 	// OnStep is told of each step when it is over, by the goroutine that makes the next: it must be quick, and not call the
@@ -57,6 +71,7 @@ type Engine struct {
 	model  *model.Model
 	tokens *tokenizer.Tokenizer // nil if the source has none
 	eog    []int32
+	store  *kvswap.Store // nil if nothing is swapped
 	loop   *loop
 
 	fingerprint string // of the file, once it has been asked for; the loop's own
@@ -120,6 +135,14 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 	}
 	c := scheduler.Config{BlockSize: model.BlockSize, Blocks: p.Blocks, MaxBatchTokens: p.BatchTokens, MaxSequences: p.Sequences,
 		Context: p.Context, Vocabulary: p.Config.Vocab, NoPrefixReuse: o.NoPrefixReuse, Policy: o.Policy}
+	steps := stepper{model: e.model, synchronous: o.Synchronous, record: o.OnStep}
+	if o.Preemption != scheduler.Recompute {
+		if e.store, err = kvswap.New(o.swap(p)); err != nil {
+			return nil, err
+		}
+		c.Preemption, c.Store = o.Preemption, e.store
+		steps.swapper = &swapper{model: e.model, store: e.store, warn: o.Warn}
+	}
 	if e.tokens != nil {
 		if n := e.tokens.Size(); n != p.Config.Vocab {
 			return nil, fmt.Errorf("umbra: the tokenizer has %d tokens, the model %d rows of embeddings", n, p.Config.Vocab)
@@ -131,24 +154,26 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 		}
 		c.Piece = e.tokens.Piece
 	}
-	s, err := scheduler.New(c)
-	if err != nil {
+	if steps.scheduler, err = scheduler.New(c); err != nil {
 		return nil, err
 	}
-	e.loop = startLoop(stepper{scheduler: s, model: e.model, record: o.OnStep})
+	e.loop = startLoop(steps)
 	return e, nil
 }
 
-// Close ends all requests and gives everything back. Closing twice does nothing.
+// Close ends all requests and gives everything back; an error means that files in SwapDir may be left. Closing twice does
+// nothing.
 func (e *Engine) Close() error {
 	if e.loop != nil {
 		e.loop.stop()
 	}
-	e.release()
-	return nil
+	return e.release()
 }
 
-func (e *Engine) release() {
+func (e *Engine) release() (err error) {
+	if e.store != nil {
+		err = e.store.Close()
+	}
 	if e.model != nil {
 		e.model.Release()
 	}
@@ -158,6 +183,7 @@ func (e *Engine) release() {
 	if e.file != nil {
 		e.file.Close()
 	}
+	return err
 }
 
 // Tokenizer is the model's tokenizer, nil for a model of OpenSource.

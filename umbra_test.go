@@ -92,6 +92,7 @@ func (g greedy) check(t *testing.T, a answer) {
 
 // TestGreedy gives the other engine's tokens alone, in one batch, chunked and preempted.
 func TestGreedy(t *testing.T) {
+	const block = 16 * 16384 // bytes of a KV block: 8 layers, 4 heads of 64, f32
 	list := oracle(t)
 	var requests []umbra.Request
 	longest := 0
@@ -114,12 +115,20 @@ func TestGreedy(t *testing.T) {
 		name    string
 		options umbra.Options
 		preempt bool
+		swap    bool
 	}{
-		{"one batch", umbra.Options{Context: 384, Sequences: 10}, false},
-		{"chunked at 16", umbra.Options{Context: 384, Sequences: 10, BatchTokens: 16}, false},
-		{"preempted", umbra.Options{Context: 384, Sequences: 10, Blocks: 24}, true},
+		{"one batch", umbra.Options{Context: 384, Sequences: 10}, false, false},
+		{"one batch, no step ahead", umbra.Options{Context: 384, Sequences: 10, Synchronous: true}, false, false},
+		{"chunked at 16", umbra.Options{Context: 384, Sequences: 10, BatchTokens: 16}, false, false},
+		{"computed again", umbra.Options{Context: 384, Sequences: 10, Blocks: 24}, true, false},
+		{"swapped", umbra.Options{Context: 384, Sequences: 10, Blocks: 24, Preemption: scheduler.Swap}, true, true},
+		{"swapped to disk", umbra.Options{Context: 384, Sequences: 10, Blocks: 24, Preemption: scheduler.Swap, NoPrefixReuse: true,
+			SwapBytes: 7 * block, SwapDiskBytes: 30 * block, SwapDir: t.TempDir()}, true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			var steps []umbra.StepRecord
+			c.options.OnStep = func(r umbra.StepRecord) { steps = append(steps, r) }
+			c.options.Warn = func(err error) { assert.NoError(t, err) }
 			e := open(t, gopher, c.options)
 			preemptions := 0
 			for i, a := range longestFirst(e, requests, longest) {
@@ -127,8 +136,36 @@ func TestGreedy(t *testing.T) {
 				preemptions += a.Usage.Preemptions
 			}
 			assert.Equal(t, c.preempt, preemptions > 0, "%d preemptions", preemptions)
+			require.NoError(t, e.Close()) // the last step has been recorded
+			saved, loaded := 0, 0
+			for _, r := range steps {
+				saved += r.BlocksSaved
+				loaded += r.BlocksLoaded
+			}
+			assert.Equal(t, c.swap, saved > 0, "%d blocks saved", saved)
+			assert.Equal(t, c.swap, loaded > 0, "%d blocks loaded", loaded)
+			if c.options.SwapDir != "" {
+				left, err := os.ReadDir(c.options.SwapDir)
+				require.NoError(t, err)
+				assert.Empty(t, left, "files are removed")
+			}
 		})
 	}
+	t.Run("forked", func(t *testing.T) {
+		e := open(t, gopher, umbra.Options{Context: 384, Sequences: 10})
+		for i, g := range list {
+			r := requests[i]
+			r.N = 2
+			tokens := make([][]int32, 2)
+			result, err := e.Generate(context.Background(), r, func(c umbra.Chunk) error {
+				tokens[c.Answer] = append(tokens[c.Answer], c.Tokens...)
+				return nil
+			})
+			require.NoError(t, err)
+			g.check(t, answer{tokens: tokens[0], Result: result})
+			assert.Equal(t, tokens[0], tokens[1])
+		}
+	})
 }
 
 // TestGreedyChunks computes prompts one token at a time, seven at a time, and all but what an earlier request has left in the
@@ -268,6 +305,33 @@ func TestAnswers(t *testing.T) {
 	_, err = e.Generate(context.Background(), q, nil)
 	assert.ErrorContains(t, err, "7", "more answers than run at once")
 	require.NoError(t, generate(context.Background(), e, r).err, "others go on")
+}
+
+// TestBeams: one beam is greedy; several find answers at least as likely, best first.
+func TestBeams(t *testing.T) {
+	e := open(t, gopher, umbra.Options{Context: 128, Sequences: 4})
+	for _, g := range oracle(t)[:3] {
+		search := func(beams, n int) ([]string, umbra.Result) {
+			texts := make([]string, n)
+			result, err := e.Generate(context.Background(), umbra.Request{Prompt: g.Prompt, MaxTokens: 12, Beams: beams, N: n}, func(c umbra.Chunk) error {
+				texts[c.Answer] += c.Text
+				return nil
+			})
+			require.NoError(t, err)
+			require.Len(t, result.Answers, n)
+			return texts, result
+		}
+		want, got := search(1, 1)
+		assert.Equal(t, e.Tokenizer().Decode(g.IDs[:12]), want[0])
+		texts, best := search(4, 3)
+		assert.GreaterOrEqual(t, best.Answers[0].LogProb, got.Answers[0].LogProb)
+		for i := range 2 {
+			assert.GreaterOrEqual(t, best.Answers[i].Score, best.Answers[i+1].Score)
+			assert.NotEqual(t, texts[i], texts[i+1])
+		}
+	}
+	_, err := e.Generate(context.Background(), umbra.Request{Prompt: "x", Beams: 5}, nil)
+	assert.ErrorContains(t, err, "5 answers are asked for; at most 4 sequences run at once")
 }
 
 // TestPriority queues three requests behind one that runs; the most urgent is served first.

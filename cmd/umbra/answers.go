@@ -11,6 +11,7 @@ import (
 // answers makes several answers of one prompt and writes each whole, in order, below a line that names it.
 func (r *runCommand) answers(ctx context.Context, c *console, engine *umbra.Engine, q umbra.Request) error {
 	q.N, q.BestOf = r.Answers, r.BestOf
+	q.Beams, q.LengthPenalty, q.EarlyStopping = r.Beams, r.LengthPenalty, r.EarlyStopping
 	texts := make([]strings.Builder, r.Answers)
 	result, err := engine.Generate(ctx, q, func(chunk umbra.Chunk) error {
 		texts[chunk.Answer].WriteString(chunk.Text)
@@ -23,7 +24,10 @@ func (r *runCommand) answers(ctx context.Context, c *console, engine *umbra.Engi
 	for i, a := range result.Answers {
 		generated += a.Usage.Generated
 		text, likely := texts[i].String(), ""
-		if r.BestOf > r.Answers {
+		switch {
+		case r.Beams > 0:
+			likely = fmt.Sprintf(", log-probability %.2f, score %.3f", a.LogProb, a.Score)
+		case r.BestOf > r.Answers:
 			likely = fmt.Sprintf(", log-probability %.2f", a.LogProb)
 		}
 		if r.Echo {
@@ -37,7 +41,7 @@ func (r *runCommand) answers(ctx context.Context, c *console, engine *umbra.Engi
 		}
 	}
 	spent := (result.Prefill + result.Decode).Seconds()
-	r.say(c, "%s: %s of %d: %s, %s generated in %.2f s%s", engine.Info().Adapter.Name, plural(r.Answers, "answer"), max(r.Answers, r.BestOf),
+	r.say(c, "%s: %s of %d: %s, %s generated in %.2f s%s", engine.Info().Adapter.Name, plural(r.Answers, "answer"), max(r.Answers, r.BestOf, r.Beams),
 		plural(result.Usage.Prompt, "prompt token"), plural(generated, "token"), spent, r.seedText())
 	if ctx.Err() != nil {
 		return errInterrupted

@@ -26,6 +26,7 @@ type serveFlags struct {
 	Seed         uint64        `group:"serve" default:"1" help:"Same seed, same requests (${default})."`
 	Policy       serve.Policy  `group:"serve" default:"continuous" enum:"continuous,static" help:"continuous, or static: batches that run until all of their sequences have ended, each of which reserves the whole context in as much KV memory."`
 	Compare      bool          `group:"serve" help:"Measure both policies, one after the other."`
+	Synchronous  bool          `group:"serve" help:"Lay no step out before the one before it is over."`
 	Simulate     bool          `group:"serve" help:"No device: the scheduler alone, before a clock that goes on by --step-cost + rows × --row-cost + context tokens read × --context-cost. Without -m or --shape, of llama3.1-8b."`
 	StepCost     time.Duration `group:"serve" default:"4ms" help:"Of --simulate (${default}; defaults fit llama3.1-8b Q4_0 on an H200 within 20 %)."`
 	RowCost      time.Duration `group:"serve" default:"690us" help:"Of --simulate (${default})."`
@@ -75,7 +76,7 @@ func (b benchCommand) serve(c *console) error {
 		return err
 	}
 	defer done()
-	o := umbra.Options{Adapter: b.Adapter, Context: f.Context, KVType: b.KVType}
+	o := umbra.Options{Adapter: b.Adapter, Context: f.Context, KVType: b.KVType, Synchronous: f.Synchronous}
 	f.capacityFlags.apply(&o, 0)
 	plan, err := umbra.PlanFor(source, o)
 	if err != nil {
@@ -197,7 +198,10 @@ var serveLines = []struct {
 	{"KV waste", func(r serve.Report) float64 { return r.KVWaste }, percent},
 	{"if contiguous", func(r serve.Report) float64 { return r.ContiguousWaste }, percent},
 	{"prefix hits", func(r serve.Report) float64 { return r.PrefixHits }, percent},
+	{"blocks saved", func(r serve.Report) float64 { return float64(r.BlocksSaved) }, fixed(0)},
+	{"loaded", func(r serve.Report) float64 { return float64(r.BlocksLoaded) }, fixed(0)},
 	{"host share", func(r serve.Report) float64 { return r.HostShare }, percent},
+	{"device idle", func(r serve.Report) float64 { return r.IdleShare }, percent},
 }
 
 func fixed(places int) func(float64) string {

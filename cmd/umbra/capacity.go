@@ -9,6 +9,7 @@ import (
 	"umbra"
 	"umbra/cmd/umbra/internal/term"
 	"umbra/model"
+	"umbra/scheduler"
 )
 
 // capacityFlags size what runs at once.
@@ -17,6 +18,10 @@ type capacityFlags struct {
 	MaxSequences   int      `placeholder:"N" help:"Run at most this many sequences at once."`
 	MaxBatchTokens int      `placeholder:"N" help:"Compute at most this many token rows in a step. Default: 512, or --max-sequences if that is more."`
 	NoPrefixReuse  bool     `help:"Compute every prompt from its first token, even where KV pages of the same beginning are there."`
+	Preempt        string   `enum:"auto,recompute,swap" default:"auto" help:"What becomes of keys and values that give way to an earlier sequence where KV memory is full: recompute forgets them and computes them again, swap keeps them in host memory meanwhile, auto is the cheaper as measured (${default})."`
+	SwapMemory     byteSize `placeholder:"SIZE" help:"Host memory for --preempt, taken as needed. Default: 1 GiB."`
+	SwapDisk       byteSize `placeholder:"SIZE" help:"How much more may go to files, compressed. Default: none."`
+	SwapDir        string   `placeholder:"DIR" help:"Where those files are. Default: the system's folder for temporary ones."`
 }
 
 func (f capacityFlags) validate() error {
@@ -34,6 +39,8 @@ func (f capacityFlags) validate() error {
 // apply puts what was given into options; sequences counts where --max-sequences was not.
 func (f capacityFlags) apply(o *umbra.Options, sequences int) {
 	o.NoPrefixReuse = f.NoPrefixReuse
+	o.Preemption = f.preemption()
+	o.SwapBytes, o.SwapDiskBytes, o.SwapDir = uint64(f.SwapMemory), uint64(f.SwapDisk), f.SwapDir
 	o.KVBytes, o.BatchTokens, o.Sequences = uint64(f.KVMemory), f.MaxBatchTokens, f.MaxSequences
 	if o.Sequences == 0 {
 		o.Sequences = sequences
@@ -41,6 +48,15 @@ func (f capacityFlags) apply(o *umbra.Options, sequences int) {
 			o.Sequences = min(o.Sequences, o.BatchTokens)
 		}
 	}
+}
+
+// preemption is what --preempt names.
+func (f capacityFlags) preemption() scheduler.Preemption {
+	p, err := scheduler.ParsePreemption(f.Preempt)
+	if err != nil {
+		panic(err) // kong lets nothing else through
+	}
+	return p
 }
 
 // planText says what a plan has room for.

@@ -13,21 +13,24 @@ import (
 const defaultParallel = 4
 
 type runCommand struct {
-	Model     string   `short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
-	File      string   `short:"f" placeholder:"FILE" help:"Read the prompt from a file."`
-	Prompts   string   `placeholder:"FILE" help:"Answer many prompts, separated in the file by lines of ---. Each answer is written whole, below a line that names it, in the file's order."`
-	Parallel  int      `placeholder:"N" help:"Answer this many prompts of --prompts at once (default 4)."`
-	MaxTokens int      `placeholder:"N" default:"128" help:"Stop after this many tokens (${default})."`
-	Stop      []string `sep:"none" placeholder:"TEXT" help:"Stop where the continuation contains this text, which is left out; may be repeated."`
-	Echo      bool     `help:"Write the prompt before its continuation."`
-	Quiet     bool     `short:"q" help:"Say nothing on standard error but errors."`
-	Context   int      `name:"ctx" placeholder:"TOKENS" help:"Longest sequence, prompt and continuation together. Default: the model's own, up to 8192."`
-	KVType    string   `name:"kv-type" enum:"f32,f16,int8" default:"f32" help:"Keep keys and values as f32, f16 (half the memory) or int8 (a quarter, and scales)."`
-	LogSteps  string   `placeholder:"FILE" help:"Write a line of JSON for each step: rows, sequences, blocks, times. - is standard error."`
-	Answers   int      `short:"n" placeholder:"N" default:"1" help:"Make this many answers of the prompt, which is computed once. Each is written whole, below a line that names it; needs --temperature to differ."`
-	BestOf    int      `placeholder:"N" help:"Make this many answers and write the --answers likeliest, best first."`
-	Session   string   `placeholder:"FILE" help:"Take keys and values of the text from this file, if it is there, and keep them in it at the end: a long beginning is computed once."`
-	Verbose   bool     `short:"v" help:"Say on standard error what there is room for."`
+	Model         string   `short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
+	File          string   `short:"f" placeholder:"FILE" help:"Read the prompt from a file."`
+	Prompts       string   `placeholder:"FILE" help:"Answer many prompts, separated in the file by lines of ---. Each answer is written whole, below a line that names it, in the file's order."`
+	Parallel      int      `placeholder:"N" help:"Answer this many prompts of --prompts at once (default 4)."`
+	MaxTokens     int      `placeholder:"N" default:"128" help:"Stop after this many tokens (${default})."`
+	Stop          []string `sep:"none" placeholder:"TEXT" help:"Stop where the continuation contains this text, which is left out; may be repeated."`
+	Echo          bool     `help:"Write the prompt before its continuation."`
+	Quiet         bool     `short:"q" help:"Say nothing on standard error but errors."`
+	Context       int      `name:"ctx" placeholder:"TOKENS" help:"Longest sequence, prompt and continuation together. Default: the model's own, up to 8192."`
+	KVType        string   `name:"kv-type" enum:"f32,f16,int8" default:"f32" help:"Keep keys and values as f32, f16 (half the memory) or int8 (a quarter, and scales)."`
+	LogSteps      string   `placeholder:"FILE" help:"Write a line of JSON for each step: rows, sequences, blocks, times. - is standard error."`
+	Answers       int      `short:"n" placeholder:"N" default:"1" help:"Make this many answers of the prompt, which is computed once. Each is written whole, below a line that names it; needs --temperature to differ."`
+	BestOf        int      `placeholder:"N" help:"Make this many answers and write the --answers likeliest, best first."`
+	Beams         int      `placeholder:"N" help:"Search with this many beams for likely answers, drawing none, and write the best --answers."`
+	LengthPenalty float64  `placeholder:"X" default:"1" help:"Of --beams: answers compare by log-probability over length to this power (${default})."`
+	EarlyStopping bool     `help:"Of --beams: end when as many answers have ended as there are beams, even if others could get better."`
+	Session       string   `placeholder:"FILE" help:"Take keys and values of the text from this file, if it is there, and keep them in it at the end: a long beginning is computed once."`
+	Verbose       bool     `short:"v" help:"Say on standard error what there is room for."`
 	samplingFlags
 	capacityFlags
 	adapterFlag
@@ -45,6 +48,7 @@ Examples:
   umbra run -m model.gguf --max-tokens 256 --temperature 0.8 --top-p 0.95 'Once upon a time'
   umbra run --stop $'\n}' - < prompt.go
   umbra run --answers 2 --best-of 8 --temperature 1 'func reverse('
+  umbra run --beams 4 --answers 2 --max-tokens 24 'func reverse('
   umbra run --session doc.umbra-kv --file document-and-question.txt
   umbra run --prompts prompts.txt --parallel 8 --quiet > answers.txt
   umbra run --prompts prompts.txt --parallel 32 --kv-memory 256MiB --log-steps steps.jsonl`
@@ -74,11 +78,17 @@ func (r *runCommand) Validate() error {
 	case r.Answers < 1 || r.BestOf != 0 && r.BestOf < r.Answers:
 		return fmt.Errorf("--answers %d must be at least 1, and --best-of %d at least that", r.Answers, r.BestOf)
 	case r.several() && r.Prompts != "":
-		return errors.New("--answers and --best-of are for one prompt; leave them out with --prompts")
-	case r.several() && (r.Temperature == nil || *r.Temperature == 0):
+		return errors.New("--answers, --best-of and --beams are for one prompt; leave them out with --prompts")
+	case r.Beams < 0 || r.Beams > 0 && r.Beams < r.Answers:
+		return fmt.Errorf("--beams %d must be at least 1, and at least --answers (%d)", r.Beams, r.Answers)
+	case r.Beams > 0 && (r.BestOf > 0 || r.Temperature != nil || r.RepeatPenalty != 1 || len(r.Stop) > 0):
+		return errors.New("--beams draws nothing and takes no stop texts; leave out --best-of, --temperature, --repeat-penalty and --stop")
+	case r.Beams == 0 && (r.LengthPenalty != 1 || r.EarlyStopping):
+		return errors.New("--length-penalty and --early-stopping are for --beams")
+	case r.Beams == 0 && r.several() && (r.Temperature == nil || *r.Temperature == 0):
 		return errors.New("--answers and --best-of need --temperature: without it all answers are the same")
 	case r.several() && r.Session != "":
-		return errors.New("--session keeps one text; leave it out with --answers and --best-of")
+		return errors.New("--session keeps one text; leave it out with --answers, --best-of and --beams")
 	case r.Session != "" && r.Prompts != "":
 		return errors.New("--session keeps one text; leave it out with --prompts, whose common beginnings are shared anyway")
 	}
@@ -105,8 +115,8 @@ func (r *runCommand) Run(c *console) (err error) {
 	}
 	ctx, stop := untilInterrupted()
 	defer stop()
-	o := umbra.Options{Adapter: r.Adapter, Context: r.Context, KVType: r.KVType}
-	r.capacityFlags.apply(&o, max(r.Answers, r.BestOf, min(r.atOnce(), len(prompts))))
+	o := umbra.Options{Adapter: r.Adapter, Context: r.Context, KVType: r.KVType, Warn: func(err error) { r.say(c, "%v", err) }}
+	r.capacityFlags.apply(&o, max(r.Answers, r.BestOf, r.Beams, min(r.atOnce(), len(prompts))))
 	if r.LogSteps != "" {
 		write, end, err2 := stepLog(c, r.LogSteps)
 		if err2 != nil {
@@ -161,7 +171,7 @@ func (r *runCommand) request(prompt string, params sample.Params) umbra.Request 
 }
 
 // several reports whether more than one answer is made of the prompt.
-func (r *runCommand) several() bool { return r.Answers > 1 || r.BestOf > 1 }
+func (r *runCommand) several() bool { return r.Answers > 1 || r.BestOf > 1 || r.Beams > 0 }
 
 // atOnce is how many prompts may be answered at once.
 func (r *runCommand) atOnce() int {

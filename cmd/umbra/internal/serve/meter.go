@@ -20,7 +20,8 @@ type sums struct {
 	steps, rows, preemptions  int
 	hits, queries             int           // prefix tokens
 	peak                      int           // sequences running
-	host, busy                time.Duration // of steps
+	saved, loaded             int           // blocks
+	host, idle, busy          time.Duration // of steps
 	running                   float64       // integrals over the steps' time, in seconds
 	written, paged, reserving float64       // slots: with keys and values, of blocks held, of contiguous reservations
 
@@ -42,7 +43,10 @@ func (m *Meter) Step(r umbra.StepRecord) {
 	m.hits += r.PrefixHits
 	m.queries += r.PrefixQueries
 	m.peak = max(m.peak, r.Running)
+	m.saved += r.BlocksSaved
+	m.loaded += r.BlocksLoaded
 	m.host += r.Host
+	m.idle += r.Idle
 	m.busy += r.Time()
 	m.running += t * float64(r.Running)
 	m.written += t * float64(r.Written)

@@ -13,9 +13,10 @@ func TestReport(t *testing.T) {
 	m := NewMeter(100)
 	m.Step(umbra.StepRecord{Rows: 9, Preemptions: 7})
 	m.reset()
-	m.Step(umbra.StepRecord{Rows: 10, Running: 2, Blocks: 10, BlocksFree: 6, Written: 40, Preemptions: 1, Host: time.Second, Device: 2 * time.Second})
+	m.Step(umbra.StepRecord{Rows: 10, Running: 2, Blocks: 10, BlocksFree: 6, Written: 40, Preemptions: 1, BlocksSaved: 5,
+		Host: 2 * time.Second, Idle: time.Second, Device: 2 * time.Second})
 	m.hold(4)
-	m.Step(umbra.StepRecord{Rows: 2, Running: 1, Blocks: 10, BlocksFree: 9, Written: 16, PrefixHits: 16, PrefixQueries: 64, Device: time.Second})
+	m.Step(umbra.StepRecord{Rows: 2, Running: 1, Blocks: 10, BlocksFree: 9, Written: 16, PrefixHits: 16, PrefixQueries: 64, BlocksLoaded: 4, Device: time.Second})
 	a := timeline{arrive: time.Second, prompt: 9}
 	a.tokens(1, 3*time.Second)
 	a.tokens(2, 5*time.Second)
@@ -28,7 +29,8 @@ func TestReport(t *testing.T) {
 		KVWaste:         1 - (3*40.+16)/(3*64+16),
 		ContiguousWaste: 1 - (3*40.+16)/(3*200+400),
 		PrefixHits:      0.25,
-		HostShare:       0.25,
+		BlocksSaved:     5, BlocksLoaded: 4,
+		HostShare: 0.5, IdleShare: 0.25,
 	}, r)
 	r = m.Report(Static)
 	assert.Equal(t, r.ContiguousWaste, r.KVWaste)

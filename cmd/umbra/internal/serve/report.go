@@ -34,8 +34,13 @@ type Report struct {
 	ContiguousWaste float64 `json:"kv_waste_contiguous"`
 	// PrefixHits is the share of the tokens known at admission that were found in the KV pool and not computed.
 	PrefixHits float64 `json:"prefix_hits"`
-	// HostShare is the share of the steps' time spent in the scheduler; 0 where simulated.
+	// BlocksSaved went to the host in preemptions, BlocksLoaded came back.
+	BlocksSaved  int `json:"blocks_saved"`
+	BlocksLoaded int `json:"blocks_loaded"`
+	// HostShare is the host's work for the steps, scheduling, recording, submitting and committing, over their time; IdleShare the
+	// share of their time in which the device had nothing to do for want of it, at most. Both 0 where simulated.
 	HostShare float64 `json:"host_share"`
+	IdleShare float64 `json:"idle_share"`
 }
 
 // Quantiles are of a time, in milliseconds, by nearest rank.
@@ -60,7 +65,8 @@ func quantiles(all []time.Duration) Quantiles {
 func (m *Meter) Report(p Policy) Report {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := Report{Policy: p, Requests: len(m.requests), Steps: m.steps, PeakRunning: m.peak, Preemptions: m.preemptions}
+	r := Report{Policy: p, Requests: len(m.requests), Steps: m.steps, PeakRunning: m.peak, Preemptions: m.preemptions,
+		BlocksSaved: m.saved, BlocksLoaded: m.loaded}
 	var first, whole []time.Duration
 	var end time.Duration
 	for _, t := range m.requests {
@@ -78,6 +84,7 @@ func (m *Meter) Report(p Policy) Report {
 	r.MeanRunning = per(m.running, busy)
 	r.PrefixHits = per(float64(m.hits), float64(m.queries))
 	r.HostShare = per(m.host.Seconds(), busy)
+	r.IdleShare = per(m.idle.Seconds(), busy)
 	r.ContiguousWaste = per(m.reserving-m.written, m.reserving)
 	r.KVWaste = per(m.paged-m.written, m.paged)
 	if p == Static {
