@@ -32,10 +32,10 @@ type StepRecord struct {
 	// PrefixQueries is the tokens known of the sequences that this step admitted, PrefixHits those of them that were
 	// found in the pool and not computed.
 	PrefixHits, PrefixQueries int
-	// Host is the time to schedule the step, hand it to the device, and commit it; the device may have been busy with another
-	// step meanwhile. Device is the time from when it could begin, handed over and with the step before it over, to its end.
-	// Idle is how long, at most, the device had nothing to do before that, for want of the host.
-	Host, Device, Idle time.Duration
+	// Host is the time to schedule, record and commit the step, Submit that to hand it to the driver; the device may have been
+	// busy with another step meanwhile. Device is the time from when it could begin, handed over and with the step before it
+	// over, to its end. Idle is how long, at most, the device had nothing to do before that, for want of the host.
+	Host, Submit, Device, Idle time.Duration
 	// Err is why the step failed, if it did.
 	Err error
 }

@@ -116,18 +116,24 @@ func (s *stepper) launch() bool {
 	if s.swapper != nil {
 		f.err = s.swapper.swap(b)
 	}
+	behind := false
 	if f.err == nil {
 		f.flight, f.err = s.model.Launch(b)
 	}
 	f.begin = time.Now()
 	f.record.Host = scheduled + f.begin.Sub(recorded)
+	if f.flight != nil {
+		f.record.Submit = f.flight.Submit
+		f.record.Host -= f.flight.Submit
+		behind = f.flight.Behind
+	}
 	switch {
 	case len(s.flying) == 0:
 		if s.free.IsZero() {
 			s.free = start
 		}
 		f.record.Idle = f.begin.Sub(s.free)
-	case s.flying[0].flight.Done():
+	case !behind:
 		// At most: it may have ended only just now.
 		s.flying[0].end = laterOf(start, s.flying[0].begin)
 		f.record.Idle = f.begin.Sub(s.flying[0].end)

@@ -26,9 +26,10 @@ type Model struct {
 	linears map[shaders.LinearShape]*shaders.Linear
 	ropes   map[shaders.RopeShape]*shaders.Rope
 
-	fed   fed      // what the next batch may be fed from
-	words []uint32 // of the last step's input, kept for its room
-	raw   []byte   // the same as bytes
+	latest *gpu.Fence // of the latest batch
+	fed    fed        // what the next batch may be fed from
+	words  []uint32   // of the last step's input, kept for its room
+	raw    []byte     // the same as bytes
 }
 
 // fed is what the latest batch leaves on the device: the candidates of its outputs.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"time"
 
 	"umbra/gpu"
 	"umbra/scheduler/batch"
@@ -46,6 +47,12 @@ func (m *Model) Launch(b *batch.Batch) (*Flight, error) {
 
 // Flight is a batch on the device.
 type Flight struct {
+	// Submit is what handing it over took. A driver that computes on the CPU may wait there for the batch before.
+	Submit time.Duration
+	// Behind says that the batch before was still on the device when this one was handed over: in between it had something
+	// to do all the time.
+	Behind bool
+
 	batch      *batch.Batch
 	fence      *gpu.Fence
 	candidates int      // of each output
@@ -241,9 +248,13 @@ func (s *step) run() (*Flight, error) {
 		f.logits = s.readLogits()
 	}
 	var err error
+	f.Behind = m.latest != nil && !m.latest.Done()
+	start := time.Now()
 	if f.fence, err = s.pass.Submit(); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
+	f.Submit = time.Since(start)
+	m.latest = f.fence
 	m.fed = fed{s.outputs, f.candidates}
 	return f, nil
 }

@@ -57,6 +57,9 @@ func (s *Scheduler) Fail(b *batch.Batch, cause error) ([]Event, error) {
 		events = failed(events, lost, cause)
 	}
 	events = failed(events, f.moved, cause)
+	for _, w := range b.Loads {
+		s.config.Store.Drop(w.ID) // what was not loaded
+	}
 	s.land()
 	return events, nil
 }

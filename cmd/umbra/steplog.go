@@ -48,7 +48,7 @@ func logStep(logger *slog.Logger, r umbra.StepRecord) {
 		slog.Int("slots_written", r.Written), slog.Int("preemptions", r.Preemptions),
 		slog.Int("blocks_saved", r.BlocksSaved), slog.Int("blocks_loaded", r.BlocksLoaded),
 		slog.Int("prefix_hits", r.PrefixHits), slog.Int("prefix_queries", r.PrefixQueries),
-		slog.Float64("host_us", us(r.Host)), slog.Float64("device_us", us(r.Device)), slog.Float64("idle_us", us(r.Idle)),
+		slog.Float64("host_us", us(r.Host)), slog.Float64("submit_us", us(r.Submit)), slog.Float64("device_us", us(r.Device)), slog.Float64("idle_us", us(r.Idle)),
 	}
 	if r.Err != nil {
 		level, attrs = slog.LevelError, append(attrs, slog.String("error", r.Err.Error()))

@@ -2,6 +2,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -69,27 +70,59 @@ func Run(m *model.Model, t Test, runs int) (Speed, error) {
 	return Speed{t.Name(), t.Sequences, speeds[len(speeds)/2], speeds[0], speeds[len(speeds)-1]}, nil
 }
 
+// run computes the test's tokens as the engine does: each step is launched while the one before it is on the device, and
+// what that gives feeds it there.
 func (t Test) run(m *model.Model) (time.Duration, error) {
 	// The depth's keys and values are whatever the pool holds: the arithmetic is the same.
 	start := time.Now()
+	var steps pipeline
 	if t.Generate > 0 {
 		for i := range t.Generate {
-			if _, err := m.Run(t.rows(m, t.Depth+i, 1, 0, t.Sequences)); err != nil {
+			b := t.rows(m, t.Depth+i, 1, 0, t.Sequences)
+			for s := range b.Tokens {
+				if i > 0 {
+					b.Tokens[s] = ^int32(s)
+				}
+			}
+			if err := steps.launch(m, b); err != nil {
 				return 0, err
 			}
 		}
-		return time.Since(start), nil
 	}
 	for s := range t.Sequences {
 		for at := 0; at < t.Prompt; {
 			n := min(m.Plan().BatchTokens, t.Prompt-at)
-			if _, err := m.Run(t.rows(m, t.Depth+at, n, s, 1)); err != nil {
+			if err := steps.launch(m, t.rows(m, t.Depth+at, n, s, 1)); err != nil {
 				return 0, err
 			}
 			at += n
 		}
 	}
-	return time.Since(start), nil
+	err := steps.land(0)
+	return time.Since(start), err
+}
+
+// pipeline is the steps on the device, oldest first.
+type pipeline []*model.Flight
+
+// launch hands a step over, with at most one before it on the way.
+func (p *pipeline) launch(m *model.Model, b *batch.Batch) error {
+	f, err := m.Launch(b)
+	if err == nil {
+		*p = append(*p, f)
+		return p.land(1)
+	}
+	return errors.Join(err, p.land(0))
+}
+
+// land waits until so many are left.
+func (p *pipeline) land(left int) (err error) {
+	for len(*p) > left {
+		_, e := (*p)[0].Wait()
+		err = errors.Join(err, e)
+		*p = (*p)[1:]
+	}
+	return err
 }
 
 // rows lays out n rows from position at for each of count sequences from first on; the last row of each wants a token.
