@@ -1,18 +1,64 @@
 package umbra
 
 import (
+	"errors"
+	"fmt"
+
 	"umbra/gpu"
 	"umbra/model"
 	"umbra/model/kvswap"
 )
 
-// PlanFor works out what opening a model would take, without a device: on one that has room for it.
+// PlanFor works out what opening a model would take, without a device: on one that has room for it. Only a KVShare needs to know
+// which adapter it would be.
 func PlanFor(src model.Source, o Options) (model.Plan, error) {
 	sizes, err := o.sizes()
 	if err != nil {
 		return model.Plan{}, err
 	}
+	if o.KVShare != 0 {
+		if sizes.KVBytes, err = o.shareOfChosen(src, sizes); err != nil {
+			return model.Plan{}, err
+		}
+	}
 	return model.PlanFor(src, sizes, roomy)
+}
+
+// shareOfChosen is share where no device is open yet.
+func (o Options) shareOfChosen(src model.Source, sizes model.Options) (uint64, error) {
+	all, err := gpu.Devices(o.Adapter)
+	if err != nil {
+		return 0, err
+	}
+	for _, v := range all {
+		if v.Chosen {
+			return o.share(src, sizes, v.AdapterInfo)
+		}
+	}
+	return 0, gpu.ErrNoAdapter
+}
+
+// share is what KVShare comes to, in bytes.
+func (o Options) share(src model.Source, sizes model.Options, adapter gpu.AdapterInfo) (uint64, error) {
+	if !(o.KVShare > 0 && o.KVShare <= 1) {
+		return 0, fmt.Errorf("umbra: a share of %v of the memory for keys and values is outside 0..1", o.KVShare)
+	}
+	if o.KVBytes > 0 || o.Blocks > 0 {
+		return 0, errors.New("umbra: KVShare sizes the KV pool, and so do KVBytes and Blocks; give one of them")
+	}
+	total, err := adapter.Memory()
+	if err != nil {
+		return 0, fmt.Errorf("%w; give the memory for keys and values in bytes", err)
+	}
+	plan, err := model.PlanFor(src, sizes, roomy)
+	if err != nil {
+		return 0, err
+	}
+	if taken := plan.Weights + plan.Scratch; total > taken {
+		return uint64(o.KVShare * float64(total-taken)), nil
+	}
+	return 0, fmt.Errorf("umbra: the weights take %d bytes and scratch %d, and %s has %d: nothing is left for keys and values",
+		plan.Weights, plan.Scratch, adapter.Name, total)
 }
 
 // roomy are the limits of an adapter that takes anything.

@@ -35,9 +35,12 @@ type Options struct {
 	// Sequences is how many sequences run at once; 0 is 16. BatchTokens is the token rows of a step; 0 is 512.
 	Sequences, BatchTokens int
 	// Blocks is the size of the KV pool in blocks of 16 tokens; 0 is enough for one Context, and for more sequences
-	// up to 1 GiB. KVBytes gives the size in bytes instead, rounded down to whole blocks; it must hold one Context.
+	// up to 1 GiB. KVBytes gives the size in bytes instead, rounded down to whole blocks; it must hold one Context. KVShare,
+	// above 0 and at most 1, gives it as the share of what weights and scratch leave of the adapter's memory, where its size can
+	// be found out (gpu.AdapterInfo.Memory).
 	Blocks  int
 	KVBytes uint64
+	KVShare float64
 	// NoPrefixReuse has every prompt computed from its first token, even if the KV pool still holds its beginning.
 	NoPrefixReuse bool
 	// Policy is the order in which requests are served: scheduler.FCFS (the default) or scheduler.Priority.
@@ -123,6 +126,11 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 	}
 	if e.device, err = gpu.Open(gpu.Options{Adapter: o.Adapter, Profile: o.Profile}); err != nil {
 		return nil, err
+	}
+	if o.KVShare != 0 {
+		if sizes.KVBytes, err = o.share(src, sizes, e.device.Info()); err != nil {
+			return nil, err
+		}
 	}
 	if e.model, err = model.New(e.device, src, sizes); err != nil {
 		return nil, err

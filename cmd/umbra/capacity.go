@@ -14,7 +14,7 @@ import (
 
 // capacityFlags size what runs at once.
 type capacityFlags struct {
-	KVMemory       byteSize `name:"kv-memory" placeholder:"SIZE" help:"Memory for keys and values: bytes, or with a suffix as 512MiB, 4GiB. Default: one whole context, and for more sequences up to 1 GiB."`
+	KVMemory       kvMemory `name:"kv-memory" placeholder:"SIZE" help:"Memory for keys and values: bytes, or with a suffix as 512MiB, 4GiB, or 80% of what weights leave of the adapter's memory, where its size is known. Default: one whole context, and for more sequences up to 1 GiB."`
 	MaxSequences   int      `placeholder:"N" help:"Run at most this many sequences at once."`
 	MaxBatchTokens int      `placeholder:"N" help:"Compute at most this many token rows in a step. Default: 512, or --max-sequences if that is more."`
 	NoPrefixReuse  bool     `help:"Compute every prompt from its first token, even where KV pages of the same beginning are there."`
@@ -41,7 +41,8 @@ func (f capacityFlags) apply(o *umbra.Options, sequences int) {
 	o.NoPrefixReuse = f.NoPrefixReuse
 	o.Preemption = f.preemption()
 	o.SwapBytes, o.SwapDiskBytes, o.SwapDir = uint64(f.SwapMemory), uint64(f.SwapDisk), f.SwapDir
-	o.KVBytes, o.BatchTokens, o.Sequences = uint64(f.KVMemory), f.MaxBatchTokens, f.MaxSequences
+	o.KVBytes, o.KVShare = uint64(f.KVMemory.bytes), f.KVMemory.share
+	o.BatchTokens, o.Sequences = f.MaxBatchTokens, f.MaxSequences
 	if o.Sequences == 0 {
 		o.Sequences = sequences
 		if o.BatchTokens > 0 {
@@ -63,6 +64,26 @@ func (f capacityFlags) preemption() scheduler.Preemption {
 func planText(p model.Plan) string {
 	return fmt.Sprintf("%s at once, %s a step, context %d, KV %s for %d tokens (%s)", plural(p.Sequences, "sequence"),
 		plural(p.BatchTokens, "row"), p.Context, term.Bytes(p.KV), p.Blocks*model.BlockSize, p.KVType)
+}
+
+// kvMemory is a size, or a share of memory, on the command line.
+type kvMemory struct {
+	bytes byteSize
+	share float64
+}
+
+// UnmarshalText reads what byteSize does, or "80%".
+func (k *kvMemory) UnmarshalText(text []byte) error {
+	number, ok := strings.CutSuffix(strings.TrimSpace(string(text)), "%")
+	if !ok {
+		return k.bytes.UnmarshalText(text)
+	}
+	percent, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err != nil || !(percent > 0 && percent <= 100) {
+		return fmt.Errorf("%q is not a share of memory; give more than 0%%, at most 100%%", text)
+	}
+	k.share = percent / 100
+	return nil
 }
 
 // byteSize is a number of bytes on the command line.

@@ -22,6 +22,18 @@ func TestByteSize(t *testing.T) {
 	}
 }
 
+func TestKVMemory(t *testing.T) {
+	for text, want := range map[string]kvMemory{"1MiB": {bytes: 1 << 20}, "80%": {share: 0.8}, " 2.5 % ": {share: 0.025}} {
+		var k kvMemory
+		assert.NoError(t, k.UnmarshalText([]byte(text)), text)
+		assert.Equal(t, want, k, text)
+	}
+	for _, text := range []string{"0%", "101%", "-1%", "%", "x%", "nan%"} {
+		var k kvMemory
+		assert.ErrorContains(t, k.UnmarshalText([]byte(text)), "is not a share of memory", text)
+	}
+}
+
 func TestCapacity(t *testing.T) {
 	assert.NoError(t, capacityFlags{}.validate())
 	assert.ErrorContains(t, capacityFlags{MaxSequences: -1}.validate(), "--max-sequences -1")
@@ -32,7 +44,7 @@ func TestCapacity(t *testing.T) {
 		want  umbra.Options
 	}{
 		{capacityFlags{}, umbra.Options{Sequences: 16}},
-		{capacityFlags{KVMemory: 5, MaxSequences: 3, MaxBatchTokens: 9}, umbra.Options{KVBytes: 5, Sequences: 3, BatchTokens: 9}},
+		{capacityFlags{KVMemory: kvMemory{bytes: 5}, MaxSequences: 3, MaxBatchTokens: 9}, umbra.Options{KVBytes: 5, Sequences: 3, BatchTokens: 9}},
 		{capacityFlags{MaxBatchTokens: 9}, umbra.Options{Sequences: 9, BatchTokens: 9}},
 	} {
 		var o umbra.Options
