@@ -7,3 +7,4 @@ fn halves(q: vec4<u32>) -> Unit {
 	let odd = bitcast<vec4<f32>>(q & vec4<u32>(0xffff0000u));
 	return Unit(vec4<f32>(even.x, odd.x, even.y, odd.y), vec4<f32>(even.z, odd.z, even.w, odd.w));
 }
+{% template "half_piece" %}

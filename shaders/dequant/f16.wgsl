@@ -5,3 +5,4 @@ struct Block { q0: vec4<u32>, q1: vec4<u32>, q2: vec4<u32>, q3: vec4<u32>, d: f3
 fn halves(q: vec4<u32>) -> Unit {
 	return Unit(vec4<f32>(unpack2x16float(q.x), unpack2x16float(q.y)), vec4<f32>(unpack2x16float(q.z), unpack2x16float(q.w)));
 }
+{% template "half_piece" %}

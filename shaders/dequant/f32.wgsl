@@ -15,3 +15,11 @@ fn load_unit(row: u32, u: u32) -> Unit {
 	let i = row * QUANT_VECS + u * 2u;
 	return Unit(bitcast<vec4<f32>>(wq[i]), bitcast<vec4<f32>>(wq[i + 1u]));
 }
+
+struct Piece { a: vec4<u32>, b: vec4<u32> }
+fn load_piece(row: u32, i: u32) -> Piece {
+	let at = row * QUANT_VECS + i * 2u;
+	return Piece(wq[at], wq[at + 1u]);
+}
+fn quad0(p: Piece) -> vec4<f32> { return bitcast<vec4<f32>>(p.a); }
+fn quad1(p: Piece) -> vec4<f32> { return bitcast<vec4<f32>>(p.b); }

@@ -36,3 +36,28 @@ fn unit3(b: Block) -> Unit { return halves(b.q3); }
 
 fn load_unit(row: u32, u: u32) -> Unit { return halves(wq[row * QUANT_VECS + u]); }
 {%- end %}
+
+{%- define "vec_piece" %}
+// Piece is what a lane fetches of a row at once: 16 bytes. quad0 and quad1 are its first columns, turn brings the next to the front.
+struct Piece { q: vec4<u32> }
+fn load_piece(row: u32, i: u32) -> Piece { return Piece(wq[row * QUANT_VECS + i]); }
+{%- end %}
+
+{%- define "nibble_piece" %}
+{% template "vec_piece" %}
+fn turn(p: Piece) -> Piece { return Piece(p.q.yzww); }
+
+// raised puts two nibbles, at bits 12 and 16, into mantissas: 2048 + n and 128 + n, without a conversion.
+fn raised(low: u32, high: u32) -> vec4<f32> {
+	return bitcast<vec4<f32>>((vec4<u32>(low, low, high, high) & vec4<u32>(0xf000u, 0xf0000u, 0xf000u, 0xf0000u))
+		| vec4<u32>(0x45000000u, 0x43000000u, 0x45000000u, 0x43000000u));
+}
+fn raised0(p: Piece) -> vec4<f32> { return raised(p.q.x << 12u, p.q.x << 4u); }
+fn raised1(p: Piece) -> vec4<f32> { return raised(p.q.x >> 4u, p.q.x >> 12u); }
+{%- end %}
+
+{%- define "half_piece" %}
+{% template "vec_piece" %}
+fn quad0(p: Piece) -> vec4<f32> { return halves(p.q).lo; }
+fn quad1(p: Piece) -> vec4<f32> { return halves(p.q).hi; }
+{%- end %}
