@@ -80,7 +80,7 @@ func (f *flight) foreseen() bool {
 		if q.outputs == 0 || q.ended {
 			continue
 		}
-		if want, _ := q.want(); want != batch.WantToken || !q.group.apart {
+		if q.want != batch.WantToken || !q.group.apart {
 			return false
 		}
 	}

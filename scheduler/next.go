@@ -274,10 +274,8 @@ func (q *sequence) layOut(b *batch.Batch) (outputs int) {
 		b.Slots = append(b.Slots, q.table.Slot(p))
 	}
 	if end == len(q.tokens)+q.promised {
-		var k int
-		seq.Outputs = 1
-		seq.Want, k = q.want()
-		b.TopK = max(b.TopK, k)
+		seq.Outputs, seq.Want = 1, q.want
+		b.TopK = max(b.TopK, q.top)
 	}
 	b.Sequences = append(b.Sequences, seq)
 	return seq.Outputs

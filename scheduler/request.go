@@ -55,6 +55,8 @@ func (s *Scheduler) Add(r Request) (uint64, error) {
 		g.priority = r.Priority
 	}
 	seed := r.Sampling.Seed
+	scored := g.n < g.answers || r.Beams > 0
+	want, top := wants(r.Sampling, scored)
 	for i := range g.answers {
 		r.Sampling.Seed = seed + uint64(i)
 		sampler, err := sample.New(r.Sampling)
@@ -69,12 +71,13 @@ func (s *Scheduler) Add(r Request) (uint64, error) {
 			prompt:     len(r.Prompt),
 			limit:      s.longest(len(r.Prompt), g.answers),
 			table:      s.blocks.Table(),
-			params:     r.Sampling,
+			want:       want,
+			top:        top,
 			sampler:    sampler,
 			maxTokens:  max(0, r.MaxTokens),
 			stopTokens: slices.Clone(r.StopTokens),
 			stop:       newStopper(r.Stop),
-			scored:     g.n < g.answers || r.Beams > 0,
+			scored:     scored,
 		})
 	}
 	if r.Beams > 0 {

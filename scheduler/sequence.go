@@ -26,7 +26,8 @@ type sequence struct {
 	output   int          // the output row of the latest of them
 	ended    bool         // its end has been reported; only its rows in flight keep it
 
-	params     sample.Params
+	want       batch.Want // what its output rows must give
+	top        int        // entries, for WantTop
 	sampler    *sample.Sampler
 	maxTokens  int // 0: no limit of its own
 	limit      int // longest it can get
@@ -61,12 +62,12 @@ func (q *sequence) usage() Usage {
 	return Usage{Prompt: q.prompt, Generated: q.sampled, Cached: q.group.cached, Preemptions: q.group.preemptions}
 }
 
-// want says what the sequence's output rows must give, and for WantTop how many entries.
-func (q *sequence) want() (batch.Want, int) {
-	switch k := q.params.Largest(batch.MaxTopK); {
-	case k == 0 || q.scored:
+// wants says what output rows must give for these parameters, and for WantTop how many entries.
+func wants(p sample.Params, scored bool) (batch.Want, int) {
+	switch k := p.Largest(batch.MaxTopK); {
+	case k == 0 || scored:
 		return batch.WantLogits, 0
-	case q.params.Greedy():
+	case p.Greedy():
 		return batch.WantToken, 0
 	default:
 		return batch.WantTop, k
@@ -78,12 +79,12 @@ func (q *sequence) want() (batch.Want, int) {
 func (q *sequence) choose(out batch.Output, vocabulary int) (int32, error) {
 	var id int32
 	var err error
-	switch want, _ := q.want(); want {
+	switch q.want {
 	case batch.WantToken:
 		id = out.Token
 	case batch.WantTop:
 		if out.TopIDs == nil { // which would read as the whole vocabulary
-			return 0, fmt.Errorf("no largest logits came back, want %d", q.params.TopK)
+			return 0, fmt.Errorf("no largest logits came back, want %d", q.top)
 		}
 		id, err = q.sampler.Sample(sample.Candidates{IDs: out.TopIDs, Logits: out.TopLogits}, q.tokens)
 	case batch.WantLogits:
