@@ -91,22 +91,26 @@ type Linear struct {
 	device *gpu.Device
 	tuning Tuning
 	Shape  LinearShape
+	// Parts is room for sums of parts of the columns, PartsBytes long. Without, kernels that need it are not picked.
+	Parts *gpu.Buffer
 
 	kernels map[linearVariant]linearKernel
+	only    linearVariant // instead of what rows ask for, in tests
 }
 
 // linearVariant is one kernel of a Linear: a source file, for so many tokens at once; full is Matvec with more tokens
-// than two tiles of them.
+// than two tiles of them; direct is GemmDirect's shape.
 type linearVariant struct {
 	file   string
 	tokens int
 	full   bool
+	direct directTile
 }
 
-// linearKernel is a compiled variant and its grid over the weight rows.
+// linearKernel is a compiled variant and its grid over the weight rows; join follows it if it leaves parts.
 type linearKernel struct {
-	kernel  *gpu.Kernel
-	weights [3]uint32
+	kernel, join *gpu.Kernel
+	weights      [3]uint32
 }
 
 // NewLinear checks the shape. Kernels are compiled when first needed.
@@ -121,7 +125,7 @@ func NewLinear(d *gpu.Device, tuning Tuning, s LinearShape) (*Linear, error) {
 	case s.Gate && (s.Bias || s.Residual):
 		return nil, fmt.Errorf("shaders: linear: bias and residual do not combine with a gate")
 	}
-	return &Linear{d, tuning, s, map[linearVariant]linearKernel{}}, nil
+	return &Linear{device: d, tuning: tuning, Shape: s, kernels: map[linearVariant]linearKernel{}}, nil
 }
 
 // Weights are a matrix's planes on the device; Scales is nil for formats without.
@@ -146,13 +150,23 @@ func (l *Linear) Run(p *gpu.Pass, rows int, a LinearArgs) {
 		p.Fail(err)
 		return
 	}
-	b := []gpu.Binding{a.Step.Slice(0, StepBytes), a.X.Whole(), a.Weights.Quants.Whole()}
-	for _, x := range []*gpu.Buffer{a.Weights.Scales, a.Y, a.Gain, a.Bias} {
+	step := a.Step.Slice(0, StepBytes)
+	if k.join == nil {
+		p.Dispatch(k.kernel, grid, bound([]gpu.Binding{step, a.X.Whole(), a.Weights.Quants.Whole()}, a.Weights.Scales, a.Y, a.Gain, a.Bias)...)
+		return
+	}
+	p.Dispatch(k.kernel, grid, bound([]gpu.Binding{step, a.X.Whole(), a.Weights.Quants.Whole()}, a.Weights.Scales, l.Parts, a.Gain)...)
+	p.Dispatch(k.join, l.device.Grid1(ceilDiv(rows*ceilDiv(l.Shape.N, 4), 64)), bound([]gpu.Binding{step, l.Parts.Whole()}, a.Y, a.Bias)...)
+}
+
+// bound appends the buffers that are there.
+func bound(b []gpu.Binding, buffers ...*gpu.Buffer) []gpu.Binding {
+	for _, x := range buffers {
 		if x != nil {
 			b = append(b, x.Whole())
 		}
 	}
-	p.Dispatch(k, grid, b...)
+	return b
 }
 
 // Warm compiles the kernels a number of rows needs.
@@ -177,43 +191,74 @@ const gemmTile = 64
 
 // variant picks the kernel for a number of token rows.
 func (l *Linear) variant(rows int) linearVariant {
-	switch {
-	case l.tuning.Narrow:
-		return linearVariant{file: "matvec_narrow", tokens: tokensFor(rows, narrowTokens)}
-	case rows <= matvecRows:
-		return linearVariant{file: "matvec", tokens: tokensFor(rows, matvecTokens), full: rows > 2*matvecTokens}
-	default:
-		return linearVariant{file: "gemm", tokens: gemmTile}
+	if l.only.file != "" {
+		return l.only
 	}
+	if l.tuning.Narrow {
+		return linearVariant{file: "matvec_narrow", tokens: tokensFor(rows, narrowTokens)}
+	}
+	if t, ok := l.Shape.directFor(directChoices, rows, l.Parts != nil); ok {
+		return directVariant(t)
+	}
+	if rows <= matvecRows {
+		return linearVariant{file: "matvec", tokens: tokensFor(rows, matvecTokens), full: rows > 2*matvecTokens}
+	}
+	return linearVariant{file: "gemm", tokens: gemmTile}
+}
+
+func directVariant(t directTile) linearVariant {
+	return linearVariant{file: "gemm_direct", tokens: t.tokens, direct: t}
 }
 
 // kernel returns the kernel for a number of token rows, compiled once, and its grid.
-func (l *Linear) kernel(rows int) (*gpu.Kernel, [3]uint32, error) {
+func (l *Linear) kernel(rows int) (linearKernel, [3]uint32, error) {
 	v := l.variant(rows)
 	k, ok := l.kernels[v]
 	if !ok {
-		s := l.Shape.spec()
-		switch v.file {
-		case "matvec_narrow":
-			s.narrow(v)
-		case "matvec":
-			s.matvec(v, l.tuning.matvec)
-		case "gemm":
-			s.Rows, s.PerLane = gemmTile, 4
-		}
 		var err error
-		k.kernel, err = compile(l.device, v.file+".wgsl", l.name(fmt.Sprintf("%s%d", v.file, v.tokens)), &s)
-		if err != nil {
-			return nil, [3]uint32{}, err
+		if k, err = l.compile(v); err != nil {
+			return linearKernel{}, [3]uint32{}, err
 		}
-		k.weights = l.device.Grid1(ceilDiv(s.Weights, s.Rows))
 		l.kernels[v] = k
 	}
 	tiles := uint32(ceilDiv(rows, v.tokens))
-	if v.file == "matvec" {
-		return k.kernel, [3]uint32{k.weights[0], k.weights[1], tiles}, nil
+	switch v.file {
+	case "gemm_direct":
+		return k, [3]uint32{tiles * uint32(v.direct.parts), k.weights[0], k.weights[1]}, nil
+	case "matvec":
+		return k, [3]uint32{k.weights[0], k.weights[1], tiles}, nil
 	}
-	return k.kernel, [3]uint32{k.weights[0], tiles, k.weights[1]}, nil
+	return k, [3]uint32{k.weights[0], tiles, k.weights[1]}, nil
+}
+
+func (l *Linear) compile(v linearVariant) (k linearKernel, err error) {
+	name := l.name(fmt.Sprintf("%s%d", v.file, v.tokens))
+	if v.file == "gemm_direct" {
+		main, join, err := l.Shape.direct(v.direct)
+		if err != nil {
+			return k, err
+		}
+		if join != nil {
+			if k.join, err = compile(l.device, "gemm_join.wgsl", l.name("gemm_join"), join); err != nil {
+				return k, err
+			}
+		}
+		k.kernel, err = compile(l.device, "gemm_direct.wgsl", name, main)
+		k.weights = l.device.Grid1(ceilDiv(main.Weights, main.Rows))
+		return k, err
+	}
+	s := l.Shape.spec()
+	switch v.file {
+	case "matvec_narrow":
+		s.narrow(v)
+	case "matvec":
+		s.matvec(v, l.tuning.matvec)
+	case "gemm":
+		s.Rows, s.PerLane = gemmTile, 4
+	}
+	k.kernel, err = compile(l.device, v.file+".wgsl", name, &s)
+	k.weights = l.device.Grid1(ceilDiv(s.Weights, s.Rows))
+	return k, err
 }
 
 // name is the kernel's name with what tells its variants apart in a profile.

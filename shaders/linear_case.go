@@ -24,7 +24,7 @@ func linearCases() []Case {
 				name += " " + o.name
 			}
 		}
-		cases = append(cases, Case{name, func(b *bench) error { return b.linear(s, rows) }})
+		cases = append(cases, Case{name, func(b *bench) error { return b.linear(s, rows, linearVariant{}) }})
 	}
 	for _, f := range formats {
 		for _, rows := range []int{1, 3, 250} {
@@ -44,13 +44,39 @@ func linearCases() []Case {
 	add(LinearShape{Format: q4, N: 34, K: 96, Residual: true, Bias: true}, 64)
 	add(LinearShape{Format: q4, N: 34, K: 96, Norm: true, Gate: true}, 19)
 	add(LinearShape{Format: q8, N: 35, K: 288, Norm: true, Bias: true}, 37)
+	for _, c := range []struct {
+		s    LinearShape
+		rows int
+		tile directTile
+	}{
+		{LinearShape{Format: f32, N: 70, K: 352}, 19, directTile{stack: 1, tokens: 8, groups: 2, split: 2, parts: 1}},
+		{LinearShape{Format: f16, N: 70, K: 352, Norm: true, Bias: true, Stride: 160, Offset: 33}, 13, directTile{stack: 2, tokens: 8, groups: 2, split: 1, parts: 1, ahead: true}},
+		{LinearShape{Format: formats[2], N: 129, K: 31, Residual: true}, 9, directTile{stack: 4, tokens: 8, groups: 2, split: 1, parts: 1}},
+		{LinearShape{Format: q8, N: 128, K: 1536, Residual: true}, 17, directTile{stack: 4, tokens: 8, groups: 4, split: 4, parts: 1, ahead: true}},
+		{LinearShape{Format: q8, N: 130, K: 352, Norm: true, Gate: true}, 9, directTile{stack: 2, tokens: 12, groups: 2, split: 2, parts: 2, ahead: true}},
+		{LinearShape{Format: q8, N: 65, K: 512, Norm: true, Bias: true, Residual: true, Stride: 160, Offset: 33}, 9, directTile{stack: 4, tokens: 8, groups: 2, split: 1, parts: 3}},
+		{LinearShape{Format: q4, N: 66, K: 544, Norm: true, Gate: true}, 19, directTile{stack: 4, tokens: 8, groups: 2, split: 2, parts: 1, ahead: true}},
+		{LinearShape{Format: q4, N: 300, K: 96, Residual: true}, 5, directTile{stack: 8, tokens: 8, groups: 8, split: 8, parts: 1}},
+		{LinearShape{Format: q4, N: 70, K: 352, Norm: true}, 37, directTile{stack: 2, tokens: 32, groups: 8, split: 4, parts: 1, ahead: true}},
+		{LinearShape{Format: formats[5], N: 70, K: 352}, 11, directTile{stack: 2, tokens: 8, groups: 2, split: 1, parts: 1, ahead: true, unroll: true}},
+	} {
+		c.s.Eps = 1e-5
+		c.s.Stride = max(c.s.Stride, pad(c.s.Outs()))
+		name := fmt.Sprintf("linear %s %dx%d rows %d %v", c.s.Format.Name, c.s.N, c.s.K, c.rows, c.tile)
+		cases = append(cases, Case{name, func(b *bench) error { return b.linear(c.s, c.rows, directVariant(c.tile)) }})
+	}
 	return cases
 }
 
-func (b *bench) linear(s LinearShape, rows int) error {
+// linear checks a product with the kernel that the rows ask for, or with only.
+func (b *bench) linear(s LinearShape, rows int, only linearVariant) error {
 	l, err := NewLinear(b.device, b.tuning, s)
 	if err != nil {
 		return err
+	}
+	l.only = only
+	if only.direct.parts > 1 {
+		l.Parts = b.buffer("parts", make([]byte, 4*only.direct.parts*rows*s.joinCols()))
 	}
 	w, values := b.weights(s.Format, s.N, s.K)
 	x, gain, bias := b.normals(rows*s.K), b.normals(s.K), b.normals(s.Stride)

@@ -29,7 +29,7 @@ var (
 	comment    = regexp.MustCompile(`//[^\n]*`)
 	identifier = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_]*`)
 	constant   = regexp.MustCompile(`const (\w+): u32 = (\d+)u;`)
-	workgroup  = regexp.MustCompile(`var<workgroup> \w+: array<([\w<>]+), (\w+)>;`)
+	workgroup  = regexp.MustCompile(`var<workgroup> \w+: array<(?:array<([\w<>]+), (\w+)>|([\w<>]+)), (\w+)>;`)
 	invocation = regexp.MustCompile(`@workgroup_size\((\d+)\)`)
 	beyondCore = regexp.MustCompile(`\b(enable|override|requires|f16|subgroup\w*|dot4I8Packed|dot4U8Packed)\b`)
 )
@@ -66,15 +66,22 @@ func footprint(t *testing.T, text string) (memory, lanes int) {
 		constants[m[1]], _ = strconv.Atoi(m[2])
 	}
 	require.Equal(t, strings.Count(text, "var<workgroup>"), len(workgroup.FindAllString(text, -1)))
-	for _, m := range workgroup.FindAllStringSubmatch(text, -1) {
-		n, ok := constants[m[2]]
+	count := func(s string) int {
+		n, ok := constants[s]
 		if !ok {
 			var err error
-			n, err = strconv.Atoi(m[2])
+			n, err = strconv.Atoi(s)
 			require.NoError(t, err)
 		}
-		size, ok := map[string]int{"f32": 4, "u32": 4, "vec4<f32>": 16}[m[1]]
-		require.True(t, ok, m[1])
+		return n
+	}
+	for _, m := range workgroup.FindAllStringSubmatch(text, -1) {
+		n := count(m[4])
+		if m[2] != "" { // an array of arrays
+			n *= count(m[2])
+		}
+		size, ok := map[string]int{"f32": 4, "u32": 4, "vec4<f32>": 16}[m[1]+m[3]]
+		require.True(t, ok, m[0])
 		memory += n * size
 	}
 	require.Len(t, invocation.FindAllString(text, -1), 1)

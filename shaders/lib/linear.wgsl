@@ -13,7 +13,11 @@
 {%- if .Bias %}
 {% .Binding %} var<storage, read> bias: array<f32>;
 {%- end %}
-{% if .Gate %}{% template "activation" . %}{% end %}
+{% template "finish" . %}
+{%- end %}
+
+{%- define "finish" %}
+{%- if .Gate %}{% template "activation" . %}{% end %}
 // finish stores output n of token t.
 fn finish(t: u32, n: u32, value: f32) {
 	let i = t * Y_STRIDE + Y_OFFSET + n;
@@ -31,7 +35,9 @@ fn store(t: u32, n: u32, v: vec4<f32>) {
 {%- end %}
 {%- else %}
 	if (n < N) { finish(t, n, v.x); }
+{%- if ge .PerLane 2 %}
 	if (n + 1u < N) { finish(t, n + 1u, v.y); }
+{%- end %}
 {%- if eq .PerLane 4 %}
 	if (n + 2u < N) { finish(t, n + 2u, v.z); }
 	if (n + 3u < N) { finish(t, n + 3u, v.w); }

@@ -1,0 +1,143 @@
+package shaders
+
+import "fmt"
+
+// directTile is a shape of GemmDirect. A workgroup takes stack·32·groups/split weight rows by tokens.
+type directTile struct {
+	stack  int  // weight rows of a lane: 1 (not with a gate), 2, 4 or 8
+	tokens int  // sums of a lane for each of them
+	groups int  // groups of 32 lanes, up to 8
+	split  int  // groups that share rows, each with columns of its own; divides groups
+	parts  int  // workgroups that share rows likewise; above 1, GemmJoin adds them up
+	ahead  bool // weights are fetched one piece ahead of their use
+	unroll bool // all columns of a piece are written out, instead of 8
+}
+
+func (t directTile) String() string {
+	s := fmt.Sprintf("direct%dx%d/groups=%d,split=%d,parts=%d", t.stack, t.tokens, t.groups, t.split, t.parts)
+	if t.ahead {
+		s += ",ahead"
+	}
+	if t.unroll {
+		s += ",unroll"
+	}
+	return s
+}
+
+// directChoice is a line of directChoices: a tile, and the products that it is for.
+type directChoice struct {
+	format    string // all formats if empty
+	rows, top int    // token rows, from and to; no upper bound if 0
+	n, most   int    // weight rows, likewise
+	tile      directTile
+}
+
+// directChoices picks GemmDirect instead of Matvec and Gemm on wide adapters: the first line that a product fits. A line with
+// parts is passed over where there is no room for their sums. BenchmarkLinearTiles is what to choose by.
+var directChoices = []directChoice{}
+
+// directFor returns the tile for a number of token rows, if any.
+func (s LinearShape) directFor(choices []directChoice, rows int, parts bool) (directTile, bool) {
+	within := func(v, low, high int) bool { return v >= low && (high == 0 || v <= high) }
+	for _, c := range choices {
+		if (c.format == "" || c.format == s.Format.Name) && within(rows, c.rows, c.top) && within(s.N, c.n, c.most) &&
+			(parts || c.tile.parts == 1) && (!s.Gate || c.tile.stack > 1) {
+			return c.tile, true
+		}
+	}
+	return directTile{}, false
+}
+
+// joinCols is a row of a part's sums in f32: the weight rows in whole vectors, and one more for the token's square.
+func (s LinearShape) joinCols() int { return (s.N+3)&^3 + 4 }
+
+// PartsBytes is the size of Parts that Run needs with up to rows token rows, 0 if it needs none.
+func (l *Linear) PartsBytes(rows int) int {
+	size := 0
+	for r := 1; r <= rows && !l.tuning.Narrow; r++ {
+		if t, ok := l.Shape.directFor(directChoices, r, true); ok && t.parts > 1 {
+			size = 4 * t.parts * r * l.Shape.joinCols()
+		}
+	}
+	return size
+}
+
+// directSpec is what gemm_direct.wgsl and gemm_join.wgsl need beside linearSpec.
+type directSpec struct {
+	linearSpec
+	Ahead, Unroll bool
+	Aligned       bool // no workgroup has rows beyond N
+	Whole         bool // all lanes bring equally many vectors of x
+	Rounds        int  // in which a slice's sums go through workgroup memory
+
+	Stack       int `wgsl:"STACK"`
+	Split       int `wgsl:"SPLIT"`
+	Parts       int `wgsl:"PARTS"`
+	Span        int `wgsl:"SPAN"`   // blocks of a slice
+	Pieces      int `wgsl:"PIECES"` // of a block, fetched one after the other
+	Units       int `wgsl:"UNITS"`  // of 8 columns in a piece
+	ScaleBlocks int `wgsl:"SCALE_BLOCKS"`
+
+	XUnits      int `wgsl:"X_UNITS"`
+	Staged      int `wgsl:"STAGED"` // vectors of x that a workgroup brings at once
+	Places      int `wgsl:"PLACES"` // lanes of a slice
+	Quads       int `wgsl:"QUADS"`  // vectors of a lane's sums for a token
+	RoundTokens int `wgsl:"ROUND_TOKENS"`
+	SquaresAt   int `wgsl:"SQUARES_AT"`
+	SumVecs     int `wgsl:"SUM_VECS"`
+}
+
+const workgroupBytes = 16 << 10 // what every adapter gives
+
+// direct specialises a shape to a tile; the spec of the join has the shape's own end, the other's is that of a part.
+func (s LinearShape) direct(t directTile) (main, join *directSpec, err error) {
+	d := &directSpec{linearSpec: s.spec(), Ahead: t.ahead, Unroll: t.unroll, Stack: t.stack, Split: t.split, Parts: t.parts}
+	if t.groups < 1 || t.groups > 8 || t.split < 1 || t.groups%t.split != 0 || t.parts < 1 || t.tokens > 32*t.groups {
+		return nil, nil, fmt.Errorf("shaders: linear: no tile %v", t)
+	}
+	d.Tokens, d.Threads, d.Places = t.tokens, 32*t.groups, 32*t.groups/t.split
+	d.Rows = t.stack * d.Places
+	d.PerLane = min(4, t.stack)
+	d.Quads = t.stack / d.PerLane
+	d.Aligned = s.N%d.Rows == 0
+	d.Pieces = min(4, s.Format.QuantVecs)
+	d.Units = 4 / d.Pieces
+	d.ScaleBlocks = 1
+	if s.Format.ScaleHalfs == 1 {
+		d.ScaleBlocks = 2
+	}
+	d.Span = ceilDiv(d.Blocks, t.split*t.parts)
+	if t.split*t.parts > 1 {
+		d.Span = ceilDiv(d.Span, d.ScaleBlocks) * d.ScaleBlocks // a slice begins with a word of scales
+	}
+	d.Pitch = 2 * t.tokens
+	d.Staged = 4 * t.split * d.Pitch
+	d.Stages, d.Whole = ceilDiv(d.Staged, d.Threads), d.Staged%d.Threads == 0
+	d.Buffers = 1
+	if 2*16*d.Staged <= workgroupBytes {
+		d.Buffers = 2
+	}
+	room := max(d.Buffers*d.Staged, d.Threads*d.Quads)
+	d.RoundTokens = t.tokens
+	for d.RoundTokens > 1 && (t.tokens%d.RoundTokens != 0 || d.RoundTokens*d.Threads*d.Quads > room) {
+		d.RoundTokens--
+	}
+	d.Rounds = t.tokens / d.RoundTokens
+	if t.split > 1 {
+		d.XUnits = ceilDiv(room, d.Pitch)
+	} else {
+		d.XUnits = 4 * d.Buffers
+	}
+	if size := 16 * d.XUnits * d.Pitch; size > workgroupBytes {
+		return nil, nil, fmt.Errorf("shaders: linear: tile %v takes %d bytes of workgroup memory", t, size)
+	}
+	if t.parts == 1 {
+		return d, nil, nil
+	}
+	j := *d
+	j.bindings, j.PerLane = &bindings{}, 4
+	j.SumVecs = s.joinCols() / 4
+	d.Gate, d.Bias, d.Residual = false, false, false
+	d.YStride, d.YOffset, d.SquaresAt = s.joinCols(), 0, s.joinCols()-4
+	return d, &j, nil
+}
