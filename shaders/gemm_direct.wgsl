@@ -1,10 +1,10 @@
 // GemmDirect computes what Matvec does for many token rows. A lane owns STACK weight rows and sums them with TOKENS tokens in
 // registers. It reads its rows' weights straight from storage, dequantised 4 columns at a time; x goes through workgroup memory, where
 // the lanes of a group of 32 all read the same address at the same time. So a vector of x feeds 4 * STACK multiplications of each lane.
-// Groups share rows SPLIT to a set, and workgroups PARTS to a set: each takes SPAN blocks of columns of its own. Groups add up in
+// Groups share rows SPLIT to a set, and workgroups a number of parts to a set: each takes a span of columns of its own. Groups add up in
 // workgroup memory at the end, parts in GemmJoin, which then does what follows a product.
 // Nothing depends on which lanes run together but the time taken.
-// Grid: x = tiles of tokens * PARTS, ceil(N / ROWS) workgroups folded into (y, z): those in flight together share weights.
+// Grid: x = tiles of tokens * parts, ceil(N / ROWS) workgroups folded into (y, z): those in flight together share weights.
 // Bindings: step, x, quants, [scales], y, [gain], [bias].
 {% template "linear_bindings" . %}
 struct Unit { lo: vec4<f32>, hi: vec4<f32> }
@@ -20,14 +20,22 @@ fn take(i: u32) -> vec4<f32> { return xs[i / PITCH][i % PITCH]; }
 @compute @workgroup_size({% .Threads %})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) local: u32) {
 	let first = (wid.y + wid.z * nwg.y) * ROWS;
-	let token = wid.x / PARTS * TOKENS;
+{%- if .Parted %}
+	let parts = nwg.x / (({% .RowCount %} + TOKENS - 1u) / TOKENS);
+	let span = (BLOCKS + parts * SPLIT * SCALE_BLOCKS - 1u) / (parts * SPLIT * SCALE_BLOCKS) * SCALE_BLOCKS;
+{%- else %}
+	let parts = 1u;
+	let span = SPAN;
+{%- end %}
+	let part = wid.x % parts;
+	let token = wid.x / parts * TOKENS;
 	if (first >= N || token >= {% .RowCount %}) { return; }
 	let rows = min(TOKENS, {% .RowCount %} - token);
 	let lane = local % 32u;
 	let slice = local / 32u % SPLIT;
 	let place = local / 32u / SPLIT * 32u + lane; // among the lanes of a slice
 	let base = first + place * STACK;
-	let begin = (wid.x % PARTS * SPLIT + slice) * SPAN;
+	let begin = (part * SPLIT + slice) * span;
 {%- range $r := seq .Stack %}
 	let row{% $r %} = {% if $.Aligned %}base + {% $r %}u{% else %}min(base + {% $r %}u, N - 1u){% end %};
 {%- if $.Ahead %}
@@ -41,8 +49,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	let i{% $j %} = local + {% $j %}u * THREADS;
 	let cell{% $j %} = i{% $j %} / PITCH;
 	let x{% $j %} = (token + min(i{% $j %} / 2u % TOKENS, rows - 1u)) * X_VECS;
-	let head{% $j %} = (wid.x % PARTS * SPLIT + cell{% $j %} / 4u) * SPAN;
-	let end{% $j %} = min(head{% $j %} + SPAN, BLOCKS) * 8u;
+	let head{% $j %} = (part * SPLIT + cell{% $j %} / 4u) * span;
+	let end{% $j %} = min(head{% $j %} + span, BLOCKS) * 8u;
 	var k{% $j %} = head{% $j %} * 8u + cell{% $j %} % 4u * 2u + i{% $j %} % 2u;
 	var v{% $j %} = select(vec4<f32>(0.0), x[x{% $j %} + min(k{% $j %}, X_VECS - 1u)], k{% $j %} < end{% $j %});
 {%- if $.Norm %}
@@ -55,7 +63,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	var buffer = 0u;
 {%- template "direct_stage" . %}
 	workgroupBarrier();
-	for (var n = 0u; n < SPAN; n++) {
+	for (var n = 0u; n < span; n++) {
 		let block = begin + n;
 {%- range $j := seq .Stages %}
 		k{% $j %} += 8u;
@@ -105,7 +113,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- template "direct_stage" . %}
 		workgroupBarrier();
 	}
-	let out = token{% if gt .Parts 1 %} + wid.x % PARTS * {% .RowCount %}{% end %};
+	let out = token{% if .Parted %} + part * {% .RowCount %}{% end %};
 {%- if .Norm %}
 	// The tokens' squares, by way of xs.
 {%- range $j := seq .Stages %}
@@ -117,7 +125,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		for (var i = 0u; i < SPLIT * 4u; i++) { square += take(i * PITCH + local * 2u).x + take(i * PITCH + local * 2u + 1u).x; }
 	}
 	workgroupBarrier();
-{%- if gt .Parts 1 %}
+{%- if .Parted %}
 	if (first == 0u && local < rows) { finish(out + local, SQUARES_AT, square); }
 {%- else %}
 	if (local < TOKENS) { put(local, vec4<f32>(inverseSqrt(square / NORM_COLS + EPS))); }

@@ -107,6 +107,13 @@ type linearVariant struct {
 	direct directTile
 }
 
+func (v linearVariant) String() string {
+	if v.file == "gemm_direct" {
+		return v.direct.String()
+	}
+	return fmt.Sprintf("%s%d", v.file, v.tokens)
+}
+
 // linearKernel is a compiled variant and its grid over the weight rows; join follows it if it leaves parts.
 type linearKernel struct {
 	kernel, join *gpu.Kernel
@@ -234,6 +241,7 @@ func (l *Linear) kernel(rows int) (linearKernel, [3]uint32, error) {
 func (l *Linear) compile(v linearVariant) (k linearKernel, err error) {
 	name := l.name(fmt.Sprintf("%s%d", v.file, v.tokens))
 	if v.file == "gemm_direct" {
+		name = l.name(fmt.Sprintf("%s%dx%d", v.file, v.direct.stack, v.tokens))
 		main, join, err := l.Shape.direct(v.direct)
 		if err != nil {
 			return k, err

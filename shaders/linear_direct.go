@@ -66,14 +66,14 @@ func (l *Linear) PartsBytes(rows int) int {
 type directSpec struct {
 	linearSpec
 	Ahead, Unroll bool
+	Parted        bool // sums are those of a part
 	Aligned       bool // no workgroup has rows beyond N
 	Whole         bool // all lanes bring equally many vectors of x
 	Rounds        int  // in which a slice's sums go through workgroup memory
 
 	Stack       int `wgsl:"STACK"`
 	Split       int `wgsl:"SPLIT"`
-	Parts       int `wgsl:"PARTS"`
-	Span        int `wgsl:"SPAN"`   // blocks of a slice
+	Span        int `wgsl:"SPAN"`   // blocks of a slice, where there is one part
 	Pieces      int `wgsl:"PIECES"` // of a block, fetched one after the other
 	Units       int `wgsl:"UNITS"`  // of 8 columns in a piece
 	ScaleBlocks int `wgsl:"SCALE_BLOCKS"`
@@ -84,14 +84,20 @@ type directSpec struct {
 	Quads       int `wgsl:"QUADS"`  // vectors of a lane's sums for a token
 	RoundTokens int `wgsl:"ROUND_TOKENS"`
 	SquaresAt   int `wgsl:"SQUARES_AT"`
-	SumVecs     int `wgsl:"SUM_VECS"`
 }
 
 const workgroupBytes = 16 << 10 // what every adapter gives
 
-// direct specialises a shape to a tile; the spec of the join has the shape's own end, the other's is that of a part.
-func (s LinearShape) direct(t directTile) (main, join *directSpec, err error) {
-	d := &directSpec{linearSpec: s.spec(), Ahead: t.ahead, Unroll: t.unroll, Stack: t.stack, Split: t.split, Parts: t.parts}
+// joinSpec is what gemm_join.wgsl needs.
+type joinSpec struct {
+	linearSpec
+	Parts   int `wgsl:"PARTS"`
+	SumVecs int `wgsl:"SUM_VECS"`
+}
+
+// direct specialises a shape to a tile. With parts, which the grid counts, a join has the shape's own end.
+func (s LinearShape) direct(t directTile) (*directSpec, *joinSpec, error) {
+	d := &directSpec{linearSpec: s.spec(), Ahead: t.ahead, Unroll: t.unroll, Parted: t.parts > 1, Stack: t.stack, Split: t.split}
 	if t.groups < 1 || t.groups > 8 || t.split < 1 || t.groups%t.split != 0 || t.parts < 1 || t.tokens > 32*t.groups {
 		return nil, nil, fmt.Errorf("shaders: linear: no tile %v", t)
 	}
@@ -106,10 +112,7 @@ func (s LinearShape) direct(t directTile) (main, join *directSpec, err error) {
 	if s.Format.ScaleHalfs == 1 {
 		d.ScaleBlocks = 2
 	}
-	d.Span = ceilDiv(d.Blocks, t.split*t.parts)
-	if t.split*t.parts > 1 {
-		d.Span = ceilDiv(d.Span, d.ScaleBlocks) * d.ScaleBlocks // a slice begins with a word of scales
-	}
+	d.Span = ceilDiv(d.Blocks, t.split*d.ScaleBlocks) * d.ScaleBlocks // a slice begins with a word of scales
 	d.Pitch = 2 * t.tokens
 	d.Staged = 4 * t.split * d.Pitch
 	d.Stages, d.Whole = ceilDiv(d.Staged, d.Threads), d.Staged%d.Threads == 0
@@ -134,10 +137,9 @@ func (s LinearShape) direct(t directTile) (main, join *directSpec, err error) {
 	if t.parts == 1 {
 		return d, nil, nil
 	}
-	j := *d
-	j.bindings, j.PerLane = &bindings{}, 4
-	j.SumVecs = s.joinCols() / 4
+	j := &joinSpec{s.spec(), t.parts, s.joinCols() / 4}
+	j.PerLane = 4
 	d.Gate, d.Bias, d.Residual = false, false, false
 	d.YStride, d.YOffset, d.SquaresAt = s.joinCols(), 0, s.joinCols()-4
-	return d, &j, nil
+	return d, j, nil
 }
