@@ -91,7 +91,8 @@ func benchmarkTile(b *testing.B, d *gpu.Device, f Format, n, k, tokens int, tile
 // BenchmarkLinearTiles compares Matvec, Gemm and shapes of GemmDirect on the products of an 8B and a 1B model: what directChoices is
 // chosen by. It goes through everything once, checks each kernel against Matvec, prints a line for each measurement, and the best
 // for each product at the end. UMBRA_LINEAR picks lines by a regular expression over "format NxK rows R kernel";
-// UMBRA_LINEAR_TILES is more tiles, as "stack tokens groups split parts ahead unroll" with true or false last, separated by semicolons.
+// UMBRA_LINEAR_TILES is more tiles, as "stack tokens groups split parts ahead unroll" with true or false last, separated by semicolons;
+// UMBRA_LINEAR_ALL=1 adds each format's other products.
 // On a CPU shapes are 16 times smaller: it shows that it runs, no more.
 //
 //	go test -run '^$' -bench LinearTiles -benchtime 1x -timeout 30m ./shaders
@@ -114,11 +115,17 @@ func BenchmarkLinearTiles(b *testing.B) {
 			format int
 			n, k   int
 			full   bool // all ways to run a tile, not just one
+			more   bool // with UMBRA_LINEAR_ALL only
 		}{
-			{4, 28672, 4096, true}, {4, 4096, 4096, false}, {4, 4096, 14336, false}, {4, 16384, 2048, false},
-			{3, 16384, 2048, true}, {3, 2048, 2048, false}, {3, 2048, 8192, false}, {3, 28672, 4096, false},
-			{1, 4096, 4096, false}, {1, 28672, 4096, false},
+			{4, 28672, 4096, true, false}, {4, 4096, 4096, false, false}, {4, 4096, 14336, false, false},
+			{4, 16384, 2048, false, true}, {4, 2048, 2048, false, true}, {4, 2048, 8192, false, true},
+			{3, 16384, 2048, false, false}, {3, 2048, 2048, false, false}, {3, 2048, 8192, false, false},
+			{3, 28672, 4096, true, true}, {3, 4096, 4096, false, true}, {3, 4096, 14336, false, true},
+			{1, 4096, 4096, false, false}, {1, 28672, 4096, false, true}, {1, 4096, 14336, false, true},
 		} {
+			if p.more && os.Getenv("UMBRA_LINEAR_ALL") == "" {
+				continue
+			}
 			s := LinearShape{Format: formats[p.format], N: p.n / m.shrink, K: p.k / m.shrink, Eps: 1e-5}
 			s.Gate, s.Norm, s.Residual = p.n > p.k && p.n != 4096, p.n > p.k && p.n != 4096, p.n <= p.k
 			s.Stride = s.Outs()
