@@ -2,6 +2,7 @@ package shaders
 
 import (
 	"fmt"
+	"runtime"
 
 	"umbra/gpu"
 )
@@ -42,30 +43,32 @@ type linearSpec struct {
 	Stages    int // vectors of x a lane brings for each token of a tile
 	Buffers   int // 2: one is filled while the other is read
 
-	Weights   int     `wgsl:"N"`
-	OutN      int     `wgsl:"OUT_N"`   // output columns
-	OutDiv    int     `wgsl:"OUT_DIV"` // weight rows per output column
-	Blocks    int     `wgsl:"BLOCKS"`
-	QuantVecs int     `wgsl:"QUANT_VECS"`
-	ScaleWord int     `wgsl:"SCALE_WORDS"`
-	XVecs     int     `wgsl:"X_VECS"`
-	YStride   int     `wgsl:"Y_STRIDE"`
-	YOffset   int     `wgsl:"Y_OFFSET"`
-	NormCols  float32 `wgsl:"NORM_COLS"`
-	Epsilon   float32 `wgsl:"EPS"`
-	Rows      int     `wgsl:"ROWS"`
-	Tokens    int     `wgsl:"TOKENS"`
-	Lanes     int     `wgsl:"LANES"`
-	Threads   int     `wgsl:"THREADS"`
-	Groups    int     `wgsl:"GROUPS"`
-	PerLane   int     `wgsl:"PER_LANE"` // weight rows a lane sums, 2 or 4
-	Results   int     `wgsl:"OUTPUTS"`  // outputs of a workgroup, all tokens
-	Pitch     int     `wgsl:"PITCH"`
-	Partials  int     `wgsl:"PARTIALS"`
-	Tiles     int     `wgsl:"TILES"`
-	Squares   int     `wgsl:"SQUARES"`
-	XBuffer   int     `wgsl:"X_BUFFER"`
-	XTile     int     `wgsl:"X_TILE"`
+	Weights    int     `wgsl:"N"`
+	OutN       int     `wgsl:"OUT_N"`   // output columns
+	OutDiv     int     `wgsl:"OUT_DIV"` // weight rows per output column
+	Blocks     int     `wgsl:"BLOCKS"`
+	QuantVecs  int     `wgsl:"QUANT_VECS"`
+	ScaleWord  int     `wgsl:"SCALE_WORDS"`
+	XVecs      int     `wgsl:"X_VECS"`
+	YStride    int     `wgsl:"Y_STRIDE"`
+	YOffset    int     `wgsl:"Y_OFFSET"`
+	NormCols   float32 `wgsl:"NORM_COLS"`
+	Epsilon    float32 `wgsl:"EPS"`
+	Rows       int     `wgsl:"ROWS"`
+	Tokens     int     `wgsl:"TOKENS"`
+	Lanes      int     `wgsl:"LANES"`
+	Threads    int     `wgsl:"THREADS"`
+	Groups     int     `wgsl:"GROUPS"`
+	PerLane    int     `wgsl:"PER_LANE"` // weight rows a lane sums, 2 or 4
+	Pitch      int     `wgsl:"PITCH"`
+	Partials   int     `wgsl:"PARTIALS"`
+	Sums       int     `wgsl:"SUMS"`
+	Tiles      int     `wgsl:"TILES"`
+	TokenQuads int     `wgsl:"TOKEN_QUADS"` // vectors of sums of a weight row
+	Results    int     `wgsl:"OUTPUTS"`     // outputs of a workgroup, all tokens
+	Squares    int     `wgsl:"SQUARES"`
+	XBuffer    int     `wgsl:"X_BUFFER"`
+	XTile      int     `wgsl:"X_TILE"`
 }
 
 func (s LinearShape) spec() linearSpec {
@@ -190,8 +193,8 @@ const (
 	matvecRows   = 240
 )
 
-// narrowTokens is how many token rows MatvecNarrow takes at once.
-const narrowTokens = 4
+// narrowTokens is how many token rows GemmNarrow takes at once; MatvecNarrow takes 1 or 2.
+const narrowTokens = 8
 
 // gemmTile is how many weight rows, and token rows, a workgroup of Gemm takes.
 const gemmTile = 64
@@ -202,7 +205,11 @@ func (l *Linear) variant(rows int) linearVariant {
 		return l.only
 	}
 	if l.tuning.Narrow {
-		return linearVariant{file: "matvec_narrow", tokens: tokensFor(rows, narrowTokens)}
+		v := linearVariant{file: "matvec_narrow", tokens: tokensFor(rows, narrowTokens)}
+		if v.tokens > 2 {
+			v.file = "gemm_narrow"
+		}
+		return v
 	}
 	if t, ok := l.Shape.directFor(directChoices, rows, l.Parts != nil); ok {
 		return directVariant(t)
@@ -258,7 +265,9 @@ func (l *Linear) compile(v linearVariant) (k linearKernel, err error) {
 	s := l.Shape.spec()
 	switch v.file {
 	case "matvec_narrow":
-		s.narrow(v)
+		s.matvecNarrow(v)
+	case "gemm_narrow":
+		s.gemmNarrow(v)
 	case "matvec":
 		s.matvec(v, l.tuning.matvec)
 	case "gemm":
@@ -331,11 +340,24 @@ func (s *linearSpec) matvec(v linearVariant, override map[int]matvecTile) {
 	s.XTile = max(s.Buffers*s.XBuffer, s.Tokens*tile.groups*s.Pitch)
 }
 
-// narrow sets what matvec_narrow.wgsl needs.
-func (s *linearSpec) narrow(v linearVariant) {
+// matvecNarrow sets what matvec_narrow.wgsl needs.
+func (s *linearSpec) matvecNarrow(v linearVariant) {
 	s.Tokens = v.tokens
 	s.Rows = 32
 	s.Results = s.Rows / s.OutDiv * s.Tokens
 	s.Partials = (s.Rows*s.Tokens + s.Tokens) * 8
 	s.Tiles = ceilDiv(s.Blocks, 16)
+}
+
+// gemmNarrow sets what gemm_narrow.wgsl needs. More rows use what a lane holds of x more often, but every core gets some.
+func (s *linearSpec) gemmNarrow(v linearVariant) {
+	s.Tokens = v.tokens
+	s.TokenQuads = v.tokens / 4
+	s.Tiles = ceilDiv(s.Blocks, 16)
+	room := workgroupBytes / 4 / v.tokens
+	if s.Tiles > 1 {
+		room /= 2
+	}
+	s.Rows = min(max(64, ceilDiv(s.Weights, 8*runtime.NumCPU())*8), room)
+	s.Sums = s.Rows * s.TokenQuads
 }

@@ -91,7 +91,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	}
 }
 
-// total adds the 8 lanes' values from i.
+// total adds the 8 lanes' values from i, in order.
 fn total(i: u32) -> f32 {
-	return ((parts[i] + parts[i + 1u]) + (parts[i + 2u] + parts[i + 3u])) + ((parts[i + 4u] + parts[i + 5u]) + (parts[i + 6u] + parts[i + 7u]));
+	return {% range $l := seq 8 %}{% if $l %} + {% end %}parts[i + {% $l %}u]{% end %};
 }

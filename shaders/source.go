@@ -18,6 +18,8 @@ var files embed.FS
 var templates = template.Must(template.New("").Delims("{%", "%}").Funcs(template.FuncMap{
 	"seq":  seq,
 	"mul":  func(a, b int) int { return a * b },
+	"div":  func(a, b int) int { return a / b },
+	"mod":  func(a, b int) int { return a % b },
 	"add":  func(a, b int) int { return a + b },
 	"comp": func(i int) string { return string("xyzw"[i]) },
 }).ParseFS(files, "*.wgsl", "lib/*.wgsl"))
