@@ -108,11 +108,18 @@ type linearVariant struct {
 	tokens int
 	full   bool
 	direct directTile
+	stream streamTile
+	walk   walkTile
 }
 
 func (v linearVariant) String() string {
-	if v.file == "gemm_direct" {
+	switch v.file {
+	case "gemm_direct":
 		return v.direct.String()
+	case "matvec_walk":
+		return v.walk.String()
+	case "matvec_stream":
+		return fmt.Sprintf("%v,tokens=%d", v.stream, v.tokens)
 	}
 	return fmt.Sprintf("%s%d", v.file, v.tokens)
 }
@@ -239,7 +246,7 @@ func (l *Linear) kernel(rows int) (linearKernel, [3]uint32, error) {
 	switch v.file {
 	case "gemm_direct":
 		return k, [3]uint32{tiles * uint32(v.direct.parts), k.weights[0], k.weights[1]}, nil
-	case "matvec":
+	case "matvec", "matvec_stream", "matvec_walk":
 		return k, [3]uint32{k.weights[0], k.weights[1], tiles}, nil
 	}
 	return k, [3]uint32{k.weights[0], tiles, k.weights[1]}, nil
@@ -259,6 +266,24 @@ func (l *Linear) compile(v linearVariant) (k linearKernel, err error) {
 			}
 		}
 		k.kernel, err = compile(l.device, "gemm_direct.wgsl", name, main)
+		k.weights = l.device.Grid1(ceilDiv(main.Weights, main.Rows))
+		return k, err
+	}
+	if v.file == "matvec_walk" {
+		main, err := l.Shape.walk(v.walk)
+		if err != nil {
+			return k, err
+		}
+		k.kernel, err = compile(l.device, "matvec_walk.wgsl", name, main)
+		k.weights = l.device.Grid1(ceilDiv(main.Weights, main.Rows))
+		return k, err
+	}
+	if v.file == "matvec_stream" {
+		main, err := l.Shape.stream(v.stream, v.tokens)
+		if err != nil {
+			return k, err
+		}
+		k.kernel, err = compile(l.device, "matvec_stream.wgsl", name, main)
 		k.weights = l.device.Grid1(ceilDiv(main.Weights, main.Rows))
 		return k, err
 	}

@@ -1,0 +1,77 @@
+package shaders
+
+import "fmt"
+
+// streamTile is a shape of MatvecStream.
+type streamTile struct {
+	lanes   int // of a group, along a row: a power of two, at least 8
+	groups  int
+	perLane int // weight rows of a lane: 1 (not with a gate), 2 or 4
+	atOnce  int // pieces of each row that a lane fetches at once
+	turns   int // of a stage of x, at most
+	ablate  int
+}
+
+func (t streamTile) String() string {
+	return fmt.Sprintf("stream/lanes=%d,groups=%d,rows=%d,atonce=%d,turns=%d,ab=%d", t.lanes, t.groups, t.perLane, t.atOnce, t.turns, t.ablate)
+}
+
+// streamSpec is what matvec_stream.wgsl needs beside linearSpec.
+type streamSpec struct {
+	linearSpec
+	Ablate int
+	AtOnce int  `wgsl:"AT_ONCE"`
+	Units  int  // of 8 columns in a piece
+	Offset bool // scales come with an offset
+	Again  bool // there is more than one stage
+	Whole  bool // all lanes bring equally many vectors of x
+
+	Turns       int `wgsl:"TURNS"`
+	Rounds      int `wgsl:"ROUNDS"`
+	Pieces      int `wgsl:"PIECES"`       // of a row
+	BlockPieces int `wgsl:"BLOCK_PIECES"` // of a block
+	WordPieces  int `wgsl:"WORD_PIECES"`  // of a word of scales
+	PieceVecs   int `wgsl:"PIECE_VECS"`   // vectors of x that a piece is multiplied with
+	StageVecs   int `wgsl:"STAGE_VECS"`
+	Cells       int `wgsl:"CELLS"`
+	Share       int `wgsl:"SHARE"`
+}
+
+// stream specialises a shape to a tile.
+func (s LinearShape) stream(t streamTile, tokens int) (*streamSpec, error) {
+	d := &streamSpec{linearSpec: s.spec(), AtOnce: t.atOnce, Ablate: t.ablate, Offset: s.Format.ScaleHalfs == 2}
+	d.Tokens, d.Lanes, d.Groups, d.PerLane, d.Threads = tokens, t.lanes, t.groups, t.perLane, t.lanes*t.groups
+	d.Rows = t.groups * t.perLane
+	d.BlockPieces = min(4, s.Format.QuantVecs)
+	d.Units = 4 / d.BlockPieces
+	d.PieceVecs = 2 * d.Units
+	d.Pieces = d.Blocks * d.BlockPieces
+	d.WordPieces = d.BlockPieces
+	if s.Format.ScaleHalfs == 1 {
+		d.WordPieces *= 2
+	}
+	turns := ceilDiv(d.Pieces, t.lanes*t.atOnce)
+	d.Rounds = ceilDiv(turns, t.turns)
+	d.Turns = ceilDiv(turns, d.Rounds)
+	d.Again = d.Rounds > 1
+	d.StageVecs = d.Turns * t.lanes * t.atOnce * d.PieceVecs
+	d.Stages, d.Whole = ceilDiv(d.StageVecs*tokens, d.Threads), d.StageVecs*tokens%d.Threads == 0
+	d.Cells = tokens * d.PieceVecs
+	sums := tokens * d.Threads
+	d.Pitch = max(d.StageVecs/d.PieceVecs+1, ceilDiv(sums, d.Cells))
+	d.Share = 4
+	d.Partials = sums / d.Share
+	d.Squares = sums
+	memory := 16 * d.Cells * d.Pitch
+	if s.Norm {
+		memory += 4 * d.Squares
+	}
+	if memory > workgroupBytes || d.Threads > 256 || d.Threads < 16*tokens || t.lanes < 8 || (s.Gate && t.perLane == 1) {
+		return nil, fmt.Errorf("shaders: linear: no tile %v for %d tokens: %d bytes of workgroup memory", t, tokens, memory)
+	}
+	return d, nil
+}
+
+func streamVariant(t streamTile, tokens int) linearVariant {
+	return linearVariant{file: "matvec_stream", tokens: tokens, stream: t}
+}
