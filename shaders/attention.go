@@ -56,7 +56,7 @@ var (
 
 // tile is the layout for wide kernels.
 func (s AttentionShape) tile() attentionTile {
-	t := attentionTile{few: fewTile{256, 4, 2, 4, 8}, many: manyTile{8, 8}, split: wideSplit}
+	t := attentionTile{few: fewTile{256, 4, 2, 4, 8, true}, many: manyTile{8, 8}, split: wideSplit}
 	if s.KV.HeadDim > 128 {
 		t.many.rows = 4
 	}

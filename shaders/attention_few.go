@@ -7,15 +7,16 @@ import (
 
 // fewTile is a shape of AttentionFew. A workgroup takes lanes/keyLanes·keys tokens at a time.
 type fewTile struct {
-	lanes    int // of a workgroup: 64, 128 or 256
-	keyLanes int // most lanes that read a key side by side, a power of two up to 16
-	keys     int // most keys of a lane at a time, a power of two up to keyLanes
-	heads    int // most query heads of a workgroup, up to 8
-	ahead    int // values that a lane reads at a time, the first of them before scores are known
+	lanes    int  // of a workgroup: 64, 128 or 256
+	keyLanes int  // most lanes that read a key side by side, a power of two up to 16
+	keys     int  // most keys of a lane at a time, a power of two up to keyLanes
+	heads    int  // most query heads of a workgroup, up to 8
+	ahead    int  // values that a lane reads at a time, the first of them before scores are known
+	next     bool // keys are read before the values of the tile before are used
 }
 
 func (t fewTile) String() string {
-	return fmt.Sprintf("lanes=%d,key=%dx%d,heads=%d,ahead=%d", t.lanes, t.keyLanes, t.keys, t.heads, t.ahead)
+	return fmt.Sprintf("lanes=%d,key=%dx%d,heads=%d,ahead=%d,next=%v", t.lanes, t.keyLanes, t.keys, t.heads, t.ahead, t.next)
 }
 
 // fewSpec is what attention_few.wgsl needs beside attentionSpec.
@@ -24,7 +25,8 @@ type fewSpec struct {
 	Wide      int    // numbers of a vector of heads' scores: 1, 2 or 4
 	Score     string // its type
 	ScoreVecs int    // vectors of that kind
-	Rounds    int    // in which the heads' sums are added up
+	Next      bool
+	Rounds    int // in which the heads' sums are added up
 
 	Lanes      int `wgsl:"LANES"`
 	KeyLanes   int `wgsl:"KEY_LANES"`
@@ -46,6 +48,15 @@ type fewSpec struct {
 	Reduced    int `wgsl:"REDUCED"`
 	Blocks     int `wgsl:"BLOCKS"`
 }
+
+// fewAt is a fewSpec with expressions of which keys to read.
+type fewAt struct {
+	*fewSpec
+	Count, Buffer string
+}
+
+// At gives templates the number of tokens of a tile, and where its blocks begin.
+func (s *fewSpec) At(count, buffer string) fewAt { return fewAt{s, count, buffer} }
 
 // Of picks head h's number from its vector.
 func (s *fewSpec) Of(h int) string {
@@ -99,9 +110,6 @@ func (s *fewSpec) memory() int {
 // few specialises AttentionFew to a tile, or to the largest below it that the shape and workgroup memory allow.
 func (s AttentionShape) few(t fewTile, split attentionSplit) (*fewSpec, error) {
 	group, vecs := s.Heads/s.KV.KVHeads, s.KV.HeadDim/4
-	for group%t.heads != 0 {
-		t.heads--
-	}
 	for vecs%t.keyLanes != 0 {
 		t.keyLanes /= 2
 	}
@@ -111,7 +119,10 @@ func (s AttentionShape) few(t fewTile, split attentionSplit) (*fewSpec, error) {
 	}
 	sumHeads := t.heads
 	for {
-		f := &fewSpec{attentionSpec: s.spec(split), Wide: 4, Lanes: t.lanes, KeyLanes: t.keyLanes, Keys: t.keys, QueryHeads: t.heads}
+		for group%t.heads != 0 {
+			t.heads--
+		}
+		f := &fewSpec{attentionSpec: s.spec(split), Wide: 4, Next: t.next, Lanes: t.lanes, KeyLanes: t.keyLanes, Keys: t.keys, QueryHeads: t.heads}
 		f.AtOnce = t.lanes / t.keyLanes
 		f.Tile = f.AtOnce * t.keys
 		f.KeyVecs = vecs / t.keyLanes
@@ -123,7 +134,7 @@ func (s AttentionShape) few(t fewTile, split attentionSplit) (*fewSpec, error) {
 		f.QueryPitch = t.heads*f.KeyVecs | 1
 		f.DotPitch = t.keyLanes + 1
 		f.Dots = f.ScoreVecs * f.Tile
-		f.SumHeads = sumHeads
+		f.SumHeads = min(sumHeads, t.heads)
 		if f.Wide == 4 {
 			f.SumHeads = min(t.heads, f.ScoreVecs*t.keys) // what dots holds
 		}
@@ -144,8 +155,10 @@ func (s AttentionShape) few(t fewTile, split attentionSplit) (*fewSpec, error) {
 			sumHeads = 1
 		case t.keys > 1 && f.AtOnce*t.keys/2%s.KV.Slots == 0:
 			t.keys /= 2
-		case t.lanes > 64 && t.lanes/2 >= vecs:
+		case t.lanes > 64 && t.lanes/2 >= vecs && f.Tile/2%s.KV.Slots == 0:
 			t.lanes /= 2
+		case t.heads > 1:
+			t.heads--
 		default:
 			return nil, fmt.Errorf("shaders: attention: tile %v takes %d bytes of workgroup memory", t, f.memory())
 		}

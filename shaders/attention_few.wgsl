@@ -25,6 +25,17 @@ var<workgroup> blocks: array<u32, BLOCKS>;                               // [buf
 
 // score adds the product of two vectors to a sum.
 fn score(a: vec4<f32>, b: vec4<f32>, sum: f32) -> f32 { return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum)))); }
+{%- define "few_keys" %}
+		// The lane's vectors of its keys, of {% .Count %} from block {% .Buffer %} on; lanes past the end read the last.
+{%- range $u := seq .Keys %}
+		let i{% $u %} = min({% $u %}u * AT_ONCE + key, {% $.Count %} - 1u);
+		let b{% $u %} = blocks[{% $.Buffer %} + i{% $u %} / SLOTS];
+		let w{% $u %} = k_at + i{% $u %} % SLOTS * HEAD_VECS + part;
+{%- range $i := seq $.KeyVecs %}
+		k{% $u %}_{% $i %} = kv_raw(b{% $u %}, w{% $u %} + {% $i %}u * KEY_LANES);
+{%- end %}
+{%- end %}
+{%- end %}
 
 @compute @workgroup_size({% .Lanes %})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -67,17 +78,21 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	var l{% $v %} = {% $.Score %}(0.0);
 {%- end %}
 	var buffer = 0u;
+{%- range $u := seq .Keys %}{% range $i := seq $.KeyVecs %}
+	var k{% $u %}_{% $i %}: {% template "kv_vec" $ %};
+{%- end %}{% end %}
 	workgroupBarrier();
+{%- if .Next %}
+	{
+		let count = min(TILE, to - start);
+{%- template "few_keys" .At "count" "buffer" %}
+	}
+{%- end %}
 	for (var first = start; first < to; first += TILE) {
 		let count = min(TILE, to - first);
 		let next_block = input[min(tile.table + (first + TILE) / SLOTS + lane, last_block)];
-{%- range $u := seq .Keys %}
-		let i{% $u %} = min({% $u %}u * AT_ONCE + key, count - 1u);
-		let b{% $u %} = blocks[buffer + i{% $u %} / SLOTS];
-		let k{% $u %} = k_at + i{% $u %} % SLOTS * HEAD_VECS + part;
-{%- range $i := seq $.KeyVecs %}
-		let k{% $u %}_{% $i %} = kv_raw(b{% $u %}, k{% $u %} + {% $i %}u * KEY_LANES);
-{%- end %}
+{%- if not .Next %}
+{%- template "few_keys" .At "count" "buffer" %}
 {%- end %}
 {%- if .Int8 %}
 		// The scales of token `lane`.
@@ -161,6 +176,12 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		a{% $h %} *= c{% div $h 4 %}{% $.Of $h %};
 {%- end %}
 		workgroupBarrier();
+{%- if .Next %}
+		if (first + TILE < to) {
+			let count = min(TILE, to - first - TILE);
+{%- template "few_keys" .At "count" "buffer" %}
+		}
+{%- end %}
 {%- range $n := seq .Ahead %}
 		{
 			let v = kv_unpack(v{% $n %});

@@ -21,8 +21,8 @@ import (
 // AttentionShape.tile is chosen by. Pages are taken from all over a pool larger than caches. It goes through everything once, checks some
 // rows of each variant against the reference and all of them against the first variant, prints a line for each measurement, and
 // the best for each load at the end; a merge counts in its time. UMBRA_ATTENTION picks lines by a regular expression over "model type
-// sequences x rows@context variant"; UMBRA_ATTENTION_TILES is more variants, as "few lanes keyLanes keys heads ahead whole part
-// most" or "many down rows", separated by semicolons.
+// sequences x rows@context variant"; UMBRA_ATTENTION_TILES is more variants, as "few lanes keyLanes keys heads ahead next whole
+// part most" or "many down rows", with true or false for next, separated by semicolons.
 // On a CPU loads are 16 times smaller and the variants few: it shows that it runs, no more.
 //
 //	go test -run '^$' -bench AttentionTiles -benchtime 1x ./shaders
@@ -31,12 +31,15 @@ func BenchmarkAttentionTiles(b *testing.B) {
 	m := &attentionMeter{
 		linearMeter: linearMeter{B: b, device: d, dispatches: 20, shrink: 1, rand: rand.New(rand.NewPCG(1, 2)), only: regexp.MustCompile(os.Getenv("UMBRA_ATTENTION"))},
 		few: []attentionTile{
-			fewVariant(fewTile{256, 4, 2, 4, 8}, 128, 128, 64), fewVariant(fewTile{256, 4, 2, 4, 8}, 256, 128, 64), fewVariant(fewTile{256, 4, 2, 4, 16}, 512, 128, 64),
-			fewVariant(fewTile{256, 4, 2, 2, 8}, 256, 128, 64), fewVariant(fewTile{256, 4, 2, 1, 8}, 256, 128, 64), fewVariant(fewTile{256, 4, 2, 2, 16}, 256, 128, 64),
-			fewVariant(fewTile{256, 8, 2, 4, 8}, 256, 64, 128), fewVariant(fewTile{256, 8, 2, 2, 8}, 256, 64, 128),
-			fewVariant(fewTile{128, 8, 4, 4, 8}, 256, 64, 128), fewVariant(fewTile{128, 8, 4, 4, 16}, 256, 128, 64), fewVariant(fewTile{128, 8, 4, 2, 16}, 128, 64, 64),
-			fewVariant(fewTile{128, 8, 2, 4, 8}, 256, 128, 64), fewVariant(fewTile{128, 8, 2, 4, 8}, 128, 32, 128), fewVariant(fewTile{128, 4, 2, 4, 8}, 256, 64, 128),
-			fewVariant(fewTile{64, 8, 4, 4, 16}, 128, 64, 128), fewVariant(fewTile{128, 16, 4, 4, 8}, 256, 64, 128),
+			fewVariant(fewTile{256, 4, 2, 4, 8, false}, 128, 128, 64), fewVariant(fewTile{256, 4, 2, 4, 8, true}, 128, 128, 64),
+			fewVariant(fewTile{256, 4, 2, 4, 16, true}, 512, 128, 64), fewVariant(fewTile{256, 4, 2, 2, 8, true}, 256, 128, 64),
+			fewVariant(fewTile{256, 4, 2, 1, 8, true}, 256, 128, 64), fewVariant(fewTile{256, 4, 2, 2, 16, true}, 256, 128, 64),
+			fewVariant(fewTile{256, 8, 2, 4, 8, true}, 256, 64, 128), fewVariant(fewTile{256, 8, 2, 2, 8, true}, 256, 64, 128),
+			fewVariant(fewTile{128, 8, 4, 4, 8, false}, 256, 64, 128), fewVariant(fewTile{128, 8, 4, 4, 8, true}, 256, 64, 128),
+			fewVariant(fewTile{128, 8, 4, 4, 16, false}, 256, 128, 64), fewVariant(fewTile{128, 8, 4, 4, 16, true}, 256, 128, 64),
+			fewVariant(fewTile{128, 8, 4, 2, 16, true}, 128, 64, 64), fewVariant(fewTile{128, 8, 2, 4, 8, true}, 256, 128, 64),
+			fewVariant(fewTile{128, 8, 2, 4, 8, true}, 128, 32, 128), fewVariant(fewTile{128, 4, 2, 4, 8, true}, 256, 64, 128),
+			fewVariant(fewTile{64, 8, 4, 4, 16, true}, 128, 64, 128), fewVariant(fewTile{128, 16, 4, 4, 8, true}, 256, 64, 128),
 		},
 		many: []attentionTile{manyVariant(8, 8), manyVariant(4, 8), manyVariant(8, 4), manyVariant(4, 4), manyVariant(16, 4), manyVariant(16, 8)},
 	}
@@ -52,7 +55,7 @@ func BenchmarkAttentionTiles(b *testing.B) {
 			_, err = fmt.Sscan(text, &kind, &t.many.down, &t.many.rows)
 			m.many = append(m.many, manyVariant(t.many.down, t.many.rows))
 		} else {
-			_, err = fmt.Sscan(text, &kind, &t.few.lanes, &t.few.keyLanes, &t.few.keys, &t.few.heads, &t.few.ahead, &t.split.whole, &t.split.part, &t.split.most)
+			_, err = fmt.Sscan(text, &kind, &t.few.lanes, &t.few.keyLanes, &t.few.keys, &t.few.heads, &t.few.ahead, &t.few.next, &t.split.whole, &t.split.part, &t.split.most)
 			m.few = append(m.few, t)
 		}
 		require.NoError(b, err, text)
@@ -265,7 +268,7 @@ func (m *attentionMeter) load(line string, p attentionPool, l attentionLoad) {
 			require.NoError(m, err) // what the shape made of it
 			name = fmt.Sprintf("%s (%dx%d of %d, %d heads)", name, spec.KeyLanes, spec.Keys, spec.Tile, spec.QueryHeads)
 		}
-		text := fmt.Sprintf("%-18s %-90s %9.1f us %6.0f GB/s %6.2f TFLOP/s%s", line, name, took.Seconds()*1e6,
+		text := fmt.Sprintf("%-18s %-100s %9.1f us %6.0f GB/s %6.2f TFLOP/s%s", line, name, took.Seconds()*1e6,
 			bytes/took.Seconds()/1e9, 4*pairs*float64(s.Heads*s.KV.HeadDim)/took.Seconds()/1e12, wrong)
 		fmt.Println(text)
 		if wrong == "" && (best == "" || took < least) {
