@@ -193,7 +193,7 @@ func (s *step) upload() error {
 			size, list = m.shared.ManyTile(), &many
 		} else {
 			for _, pos := range b.Positions[q.Start:][:q.Rows] { // a longer context may be in fewer, longer parts
-				s.splits = max(s.splits, shaders.SplitCount(int(pos)+1))
+				s.splits = max(s.splits, m.shared.SplitCount(int(pos)+1))
 			}
 		}
 		for i := 0; i < q.Rows; i += size {

@@ -43,6 +43,10 @@ func attentionCases() []Case {
 	add(1, 1, 256, KVF32, 0, span{1, 9}, span{5, 21})
 	add(8, 1, 256, KVF32, 0, span{1, 20})
 	add(6, 2, 80, KVF32, 0, span{1, 50}, span{8, 33})
+	add(8, 1, 64, KVF32, 0, span{1, 200}, span{2, 60}, span{70, 300})
+	add(5, 1, 16, KVF32, 0, span{1, 9000})
+	add(3, 1, 32, KVInt8, 0, span{1, 500}, span{2, 385})
+	add(4, 4, 96, KVF16, 0, span{2, 257}, span{65, 129})
 	return cases
 }
 
@@ -143,7 +147,7 @@ func (b *bench) attention(heads, kvHeads, dim int, kind KVType, chunk int, spans
 	var words, few, many []uint32
 	var step Step
 	tables := make([][]int, len(spans))
-	rows, context := 0, 0
+	rows, context, splits := 0, 1, 1
 	for i, s := range spans {
 		table := uint32(len(words))
 		n := ceilDiv(s.context, kv.Slots)
@@ -155,14 +159,14 @@ func (b *bench) attention(heads, kvHeads, dim int, kind KVType, chunk int, spans
 		if s.rows > FewRows {
 			size, list = a.ManyTile(), &many
 		} else {
-			context = max(context, s.context)
+			context, splits = max(context, s.context), max(splits, a.SplitCount(s.context))
 		}
 		for r := 0; r < s.rows; r += size {
 			*list = append(*list, uint32(rows+r), uint32(min(size, s.rows-r)), table, uint32(s.context-s.rows+r))
 		}
 		rows += s.rows
 	}
-	step.Rows, step.Splits = uint32(rows), uint32(max(1, SplitCount(context)))
+	step.Rows, step.Splits = uint32(rows), uint32(splits)
 	step.FewTiles, step.FewCount = uint32(len(words)), uint32(len(few)/4)
 	words = append(words, few...)
 	step.ManyTiles, step.ManyCount = uint32(len(words)), uint32(len(many)/4)
@@ -171,7 +175,7 @@ func (b *bench) attention(heads, kvHeads, dim int, kind KVType, chunk int, spans
 	q := b.normals(rows * stride)
 	args := AttentionArgs{
 		Step: b.step, Input: b.input, Q: b.buffer("q", floatBytes(q)), Y: b.buffer("y", make([]byte, rows*shape.YStride*4)),
-		Partial: b.buffer("partial", make([]byte, shape.PartialBytes(max(1, len(few)/4), max(1, context)))), KV: chunks,
+		Partial: b.buffer("partial", make([]byte, shape.PartialBytes(max(1, len(few)/4), context))), KV: chunks,
 	}
 	if err := a.Warm(len(few) > 0, step.Splits > 1, len(many) > 0); err != nil {
 		return err

@@ -232,7 +232,7 @@ func (o *ops) attention(heads, kvHeads, dim, rows, context int) (measured, error
 	for i := range blocks {
 		words = append(words, uint32(i*7%blocks)) // 7 shares no factor with a power of two
 	}
-	few, many, splits := 1, 0, shaders.SplitCount(context)
+	few, many, splits := 1, 0, a.SplitCount(context)
 	step := shaders.Step{Rows: uint32(rows), FewTiles: uint32(blocks), FewCount: 1, Splits: uint32(splits)}
 	if rows > shaders.FewRows {
 		few, splits = 0, 1
