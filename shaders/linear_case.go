@@ -70,10 +70,10 @@ func linearCases() []Case {
 		rows int
 		tile streamTile
 	}{
-		{LinearShape{N: 70, K: 352, Norm: true, Bias: true, Stride: 160, Offset: 33}, 1, streamTile{lanes: 32, groups: 4, perLane: 4, atOnce: 1, turns: 2}},
-		{LinearShape{N: 129, K: 1536, Residual: true}, 1, streamTile{lanes: 16, groups: 8, perLane: 4, atOnce: 2, turns: 2}},
-		{LinearShape{N: 66, K: 544, Norm: true, Gate: true}, 2, streamTile{lanes: 8, groups: 8, perLane: 2, atOnce: 1, turns: 4}},
-		{LinearShape{N: 37, K: 31, Norm: true}, 3, streamTile{lanes: 16, groups: 4, perLane: 1, atOnce: 1, turns: 1}},
+		{LinearShape{N: 70, K: 352, Norm: true, Bias: true, Stride: 160, Offset: 33}, 1, streamTile{lanes: 32, groups: 4, perLane: 4, atOnce: 1, ahead: true}},
+		{LinearShape{N: 129, K: 1536, Residual: true}, 1, streamTile{lanes: 16, groups: 8, perLane: 4, atOnce: 2}},
+		{LinearShape{N: 66, K: 544, Norm: true, Gate: true}, 2, streamTile{lanes: 8, groups: 8, perLane: 2, atOnce: 1, ahead: true}},
+		{LinearShape{N: 37, K: 31, Norm: true}, 3, streamTile{lanes: 16, groups: 4, perLane: 1, atOnce: 1}},
 	} {
 		for _, f := range formats {
 			s := c.s
@@ -88,8 +88,8 @@ func linearCases() []Case {
 		rows int
 		tile walkTile
 	}{
-		{LinearShape{N: 70, K: 352, Norm: true, Bias: true, Stride: 160, Offset: 33}, 1, walkTile{lanes: 32, groups: 4, unroll: 4, laps: 3}},
-		{LinearShape{N: 129, K: 1536, Residual: true}, 1, walkTile{lanes: 96, groups: 2, unroll: 8, laps: 2}},
+		{LinearShape{N: 70, K: 352, Norm: true, Bias: true, Stride: 160, Offset: 33}, 1, walkTile{lanes: 32, groups: 4, unroll: 4, laps: 3, ahead: true}},
+		{LinearShape{N: 129, K: 1536, Residual: true}, 1, walkTile{lanes: 96, groups: 2, unroll: 8, laps: 2, ahead: true}},
 		{LinearShape{N: 66, K: 544, Norm: true, Gate: true}, 3, walkTile{lanes: 48, groups: 2, unroll: 4, laps: 1}},
 		{LinearShape{N: 5, K: 31, Norm: true}, 1, walkTile{lanes: 16, groups: 8, unroll: 4, laps: 1}},
 	} {

@@ -6,27 +6,29 @@ import "fmt"
 type streamTile struct {
 	lanes   int // of a group, along a row: a power of two, at least 8
 	groups  int
-	perLane int // weight rows of a lane: 1 (not with a gate), 2 or 4
-	atOnce  int // pieces of each row that a lane fetches at once
-	turns   int // of a stage of x, at most
-	ablate  int
+	perLane int  // weight rows of a lane: 1 (not with a gate), 2 or 4
+	atOnce  int  // pieces of each row that a lane fetches at once
+	ahead   bool // the next pieces are fetched before they are needed
 }
 
 func (t streamTile) String() string {
-	return fmt.Sprintf("stream/lanes=%d,groups=%d,rows=%d,atonce=%d,turns=%d,ab=%d", t.lanes, t.groups, t.perLane, t.atOnce, t.turns, t.ablate)
+	s := fmt.Sprintf("stream/lanes=%d,groups=%d,rows=%d,atonce=%d", t.lanes, t.groups, t.perLane, t.atOnce)
+	if t.ahead {
+		s += ",ahead"
+	}
+	return s
 }
 
 // streamSpec is what matvec_stream.wgsl needs beside linearSpec.
 type streamSpec struct {
 	linearSpec
-	Ablate int
 	AtOnce int  `wgsl:"AT_ONCE"`
 	Units  int  // of 8 columns in a piece
 	Offset bool // scales come with an offset
-	Again  bool // there is more than one stage
+	Ahead  bool
 	Whole  bool // all lanes bring equally many vectors of x
 
-	Turns       int `wgsl:"TURNS"`
+	Stage       int `wgsl:"STAGE"` // pieces of a row that a group takes in a round
 	Rounds      int `wgsl:"ROUNDS"`
 	Pieces      int `wgsl:"PIECES"`       // of a row
 	BlockPieces int `wgsl:"BLOCK_PIECES"` // of a block
@@ -39,7 +41,7 @@ type streamSpec struct {
 
 // stream specialises a shape to a tile.
 func (s LinearShape) stream(t streamTile, tokens int) (*streamSpec, error) {
-	d := &streamSpec{linearSpec: s.spec(), AtOnce: t.atOnce, Ablate: t.ablate, Offset: s.Format.ScaleHalfs == 2}
+	d := &streamSpec{linearSpec: s.spec(), AtOnce: t.atOnce, Ahead: t.ahead, Offset: s.Format.ScaleHalfs == 2}
 	d.Tokens, d.Lanes, d.Groups, d.PerLane, d.Threads = tokens, t.lanes, t.groups, t.perLane, t.lanes*t.groups
 	d.Rows = t.groups * t.perLane
 	d.BlockPieces = min(4, s.Format.QuantVecs)
@@ -50,15 +52,13 @@ func (s LinearShape) stream(t streamTile, tokens int) (*streamSpec, error) {
 	if s.Format.ScaleHalfs == 1 {
 		d.WordPieces *= 2
 	}
-	turns := ceilDiv(d.Pieces, t.lanes*t.atOnce)
-	d.Rounds = ceilDiv(turns, t.turns)
-	d.Turns = ceilDiv(turns, d.Rounds)
-	d.Again = d.Rounds > 1
-	d.StageVecs = d.Turns * t.lanes * t.atOnce * d.PieceVecs
+	d.Stage = t.lanes * t.atOnce
+	d.Rounds = ceilDiv(d.Pieces, d.Stage)
+	d.StageVecs = d.Stage * d.PieceVecs
 	d.Stages, d.Whole = ceilDiv(d.StageVecs*tokens, d.Threads), d.StageVecs*tokens%d.Threads == 0
 	d.Cells = tokens * d.PieceVecs
 	sums := tokens * d.Threads
-	d.Pitch = max(d.StageVecs/d.PieceVecs+1, ceilDiv(sums, d.Cells))
+	d.Pitch = max(2*d.Stage+1, ceilDiv(sums, d.Cells)|1) // odd: neighbours of x go to different banks
 	d.Share = 4
 	d.Partials = sums / d.Share
 	d.Squares = sums

@@ -6,21 +6,27 @@ import "fmt"
 type walkTile struct {
 	lanes  int // of a group: a multiple of 16
 	groups int
-	unroll int // weight rows at a time: a multiple of 4
-	laps   int // of so many rows
+	unroll int  // weight rows at a time: a multiple of 4
+	laps   int  // of so many rows
+	ahead  bool // the next rows are fetched before they are needed
 }
 
 func (t walkTile) String() string {
-	return fmt.Sprintf("walk/lanes=%d,groups=%d,unroll=%d,laps=%d", t.lanes, t.groups, t.unroll, t.laps)
+	s := fmt.Sprintf("walk/lanes=%d,groups=%d,unroll=%d,laps=%d", t.lanes, t.groups, t.unroll, t.laps)
+	if t.ahead {
+		s += ",ahead"
+	}
+	return s
 }
 
 // walkSpec is what matvec_walk.wgsl needs beside linearSpec.
 type walkSpec struct {
 	linearSpec
-	Units    int // of 8 columns in a piece
-	RowQuads int
-	Offset   bool // scales come with an offset
+	Ahead  bool
+	Units  int  // of 8 columns in a piece
+	Offset bool // scales come with an offset
 
+	RowQuads    int `wgsl:"ROW_QUADS"` // 4 weight rows each, of UNROLL
 	Held        int `wgsl:"HELD"`
 	Unroll      int `wgsl:"UNROLL"`
 	Laps        int `wgsl:"LAPS"`
@@ -35,7 +41,7 @@ type walkSpec struct {
 
 // walk specialises a shape to a tile.
 func (s LinearShape) walk(t walkTile) (*walkSpec, error) {
-	d := &walkSpec{linearSpec: s.spec(), Offset: s.Format.ScaleHalfs == 2, Unroll: t.unroll, Laps: t.laps, RowQuads: t.unroll / 4}
+	d := &walkSpec{linearSpec: s.spec(), Offset: s.Format.ScaleHalfs == 2, Ahead: t.ahead, Unroll: t.unroll, Laps: t.laps, RowQuads: t.unroll / 4}
 	d.Tokens, d.Lanes, d.Groups, d.PerLane, d.Threads = 1, t.lanes, t.groups, 4, t.lanes*t.groups
 	d.Rows = t.groups * t.unroll * t.laps
 	d.BlockPieces = min(4, s.Format.QuantVecs)

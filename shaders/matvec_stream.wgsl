@@ -1,15 +1,16 @@
 // MatvecStream multiplies a few token rows by a weight matrix, streaming the weights once:
 //   y[t, n] = sum_k w[n, k] x[t, k], optionally with RMSNorm of x before (x / rms(x) * gain) and a gate, bias or residual after.
 // A workgroup takes GROUPS * PER_LANE weight rows. The LANES lanes of a group stride over its rows' pieces of 16 bytes (32 of f32), so
-// that neighbours read neighbouring bytes; each lane sums PER_LANE rows for all TOKENS tokens. x (times gain) comes through workgroup memory, STAGE pieces of
-// columns at a time, so that neighbours read neighbouring vectors of it; the next stage of x and the next pieces of weights are on
-// their way meanwhile. Quantised weights are multiplied as they come out of the mantissas, raised by RAISED, which is taken off once a piece.
+// that neighbours read neighbouring bytes, AT_ONCE at a time; each lane sums PER_LANE rows for all TOKENS tokens. x (times gain) comes through
+// workgroup memory, STAGE pieces of columns at a time in one of two buffers, so that neighbours read neighbouring vectors of it.
+// What the next round needs is fetched before the barrier: NVIDIA's compiler moves a load down to its use, but not past a barrier.
+// Quantised weights are multiplied as they come out of the mantissas, raised by RAISED, which is taken off once a piece.
 // The norm costs no pass of its own: 1/rms is a factor of the sum, taken at the end.
 // Grid: ceil(N / ROWS) workgroups folded into (x, y), tiles of TOKENS tokens along z. Bindings: step, x, quants, [scales], y, [gain], [bias].
 {% template "linear_bindings" . %}
 struct Unit { lo: vec4<f32>, hi: vec4<f32> }
 {% .Dequant %}
-var<workgroup> xs: array<array<vec4<f32>, PITCH>, CELLS>; // [token][vector of a piece][piece]; later sums of a lane's rows, see put
+var<workgroup> xs: array<array<vec4<f32>, PITCH>, CELLS>; // [token][vector of a piece][buffer][piece]; later sums of a lane's rows, see put
 {%- if .Norm %}
 var<workgroup> squares: array<f32, SQUARES>; // [token][THREADS]
 {%- end %}
@@ -48,11 +49,16 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	var square{% $t %} = 0.0;
 {%- end %}{% end %}
 	var next = lane;
-{%- template "stream_fetch" . %}
-	for (var round = 0u; round < ROUNDS; round++) {
-{%- if .Again %}
-		if (round > 0u) { workgroupBarrier(); }
+{%- if .Ahead %}
+{%- range $j := seq .AtOnce %}{% range $r := seq $.PerLane %}
+	var p{% $r %}_{% $j %} = load_piece(row{% $r %}, min(next{% if $j %} + {% $j %}u * LANES{% end %}, PIECES - 1u));
+{%- if $.HasScales %}
+	var s{% $r %}_{% $j %} = ws[row{% $r %} * SCALE_WORDS + min(next{% if $j %} + {% $j %}u * LANES{% end %}, PIECES - 1u) / WORD_PIECES];
 {%- end %}
+{%- end %}{% end %}
+{%- end %}
+	var buffer = 0u;
+	for (var round = 0u; round < ROUNDS; round++) {
 {%- range $i := seq .Stages %}
 		{% if not $.Whole %}if (i{% $i %} < STAGE_VECS * TOKENS) {% end %}{
 {%- if $.Norm %}
@@ -65,11 +71,42 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- end %}
 {%- end %}
 {%- end %}
-			xs[cell{% $i %}][slot{% $i %}] = v{% $i %}{% if $.Norm %} * g{% $i %}{% end %};
+			xs[cell{% $i %}][buffer + slot{% $i %}] = v{% $i %}{% if $.Norm %} * g{% $i %}{% end %};
 		}
 {%- end %}
-		workgroupBarrier();
-{%- if .Again %}
+{%- range $j := seq .AtOnce %}
+{%- if $.HasScales %}
+		let odd{% $j %} = (((next{% if $j %} + {% $j %}u * LANES{% end %}) / BLOCK_PIECES) & 1u) == 1u;
+{%- end %}
+{%- if $.Ahead %}
+{%- range $r := seq $.PerLane %}
+		var c{% $r %}_{% $j %} = p{% $r %}_{% $j %};
+{%- if $.HasScales %}
+		let f{% $r %}_{% $j %} = s{% $r %}_{% $j %};
+{%- end %}
+{%- end %}
+{%- else %}
+		let fetch{% $j %} = min(next{% if $j %} + {% $j %}u * LANES{% end %}, PIECES - 1u);
+{%- range $r := seq $.PerLane %}
+		var c{% $r %}_{% $j %} = load_piece(row{% $r %}, fetch{% $j %});
+{%- if $.HasScales %}
+		let f{% $r %}_{% $j %} = ws[row{% $r %} * SCALE_WORDS + fetch{% $j %} / WORD_PIECES];
+{%- end %}
+{%- end %}
+{%- end %}
+{%- end %}
+		next += LANES * AT_ONCE;
+{%- if .Ahead %}
+{%- range $j := seq .AtOnce %}
+		let fetch{% $j %} = min(next{% if $j %} + {% $j %}u * LANES{% end %}, PIECES - 1u);
+{%- range $r := seq $.PerLane %}
+		p{% $r %}_{% $j %} = load_piece(row{% $r %}, fetch{% $j %});
+{%- if $.HasScales %}
+		s{% $r %}_{% $j %} = ws[row{% $r %} * SCALE_WORDS + fetch{% $j %} / WORD_PIECES];
+{%- end %}
+{%- end %}
+{%- end %}
+{%- end %}
 {%- range $i := seq .Stages %}
 		k{% $i %} += STAGE_VECS;
 		v{% $i %} = select(vec4<f32>(0.0), x[x{% $i %} + min(k{% $i %}, X_VECS - 1u)], k{% $i %} < X_VECS);
@@ -77,92 +114,67 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		g{% $i %} = gain[min(k{% $i %}, X_VECS - 1u)];
 {%- end %}
 {%- end %}
-{%- end %}
-		for (var lap = 0u; lap < TURNS; lap++) {
+		workgroupBarrier();
 {%- range $j := seq .AtOnce %}
-			let now{% $j %} = next{% if $j %} + {% $j %}u * LANES{% end %};
+		{
+			let slot = buffer + lane{% if $j %} + {% $j %}u * LANES{% end %};
+{%- range $t := seq $.Tokens %}
 {%- range $r := seq $.PerLane %}
-			var c{% $r %}_{% $j %} = p{% $r %}_{% $j %};
+			var s{% $r %}_{% $t %} = 0.0;
+{%- end %}
 {%- if $.HasScales %}
-			let f{% $r %}_{% $j %} = s{% $r %}_{% $j %};
+			var sum{% $t %} = vec4<f32>(0.0);
 {%- end %}
 {%- end %}
-{%- end %}
-			next += LANES * AT_ONCE;
-{%- template "stream_again" . %}
-			let at = lap * LANES * AT_ONCE + lane;
-{%- range $j := seq .AtOnce %}
+{%- range $u := seq $.Units %}
 			{
-				let slot = at{% if $j %} + {% $j %}u * LANES{% end %};
 {%- range $t := seq $.Tokens %}
-{%- range $r := seq $.PerLane %}
-				var s{% $r %}_{% $t %} = 0.0;
-{%- end %}
+				let a{% $t %} = xs[{% $t %}u * PIECE_VECS + {% mul $u 2 %}u][slot];
+				let b{% $t %} = xs[{% $t %}u * PIECE_VECS + {% add (mul $u 2) 1 %}u][slot];
 {%- if $.HasScales %}
-				var sum{% $t %} = vec4<f32>(0.0);
-{%- if $.Offset %}
-				var all{% $t %} = vec4<f32>(0.0);
-{%- end %}
-{%- end %}
-{%- end %}
-{%- if ge $.Ablate 4 %}{% if ne $.Ablate 5 %}
-{%- range $r := seq $.PerLane %}
-				{ let z = c{% $r %}_{% $j %}.q; s{% $r %}_0 = f32(z.x ^ z.y ^ z.z ^ z.w); }
-{%- end %}
-{%- end %}{% end %}
-{%- range $u := seq (ablated $.Ablate $.Units) %}
-				{
-{%- range $t := seq $.Tokens %}
-					{% if or (eq $.Ablate 2) (eq $.Ablate 3) %}let a{% $t %} = vec4<f32>(f32(lap));
-					let b{% $t %} = vec4<f32>(f32(at));{% else %}let a{% $t %} = xs[{% $t %}u * PIECE_VECS + {% mul $u 2 %}u][slot];
-					let b{% $t %} = xs[{% $t %}u * PIECE_VECS + {% add (mul $u 2) 1 %}u][slot];{% end %}
-{%- if $.HasScales %}
-					sum{% $t %} += a{% $t %} + b{% $t %};
+				sum{% $t %} += a{% $t %} + b{% $t %};
 {%- end %}
 {%- end %}
 {%- range $r := seq $.PerLane %}
-					{% if or (eq $.Ablate 1) (eq $.Ablate 3) %}let lo{% $r %} = bitcast<vec4<f32>>(c{% $r %}_{% $j %}.q);
-					let hi{% $r %} = bitcast<vec4<f32>>(c{% $r %}_{% $j %}.q.yzwx);{% else %}
-					let lo{% $r %} = raw0(c{% $r %}_{% $j %});
-					let hi{% $r %} = raw1(c{% $r %}_{% $j %});{% end %}
+				let lo{% $r %} = raw0(c{% $r %}_{% $j %});
+				let hi{% $r %} = raw1(c{% $r %}_{% $j %});
 {%- range $t := seq $.Tokens %}
 {%- range $c := seq 4 %}
-					s{% $r %}_{% $t %} = fma(lo{% $r %}.{% comp $c %}, a{% $t %}.{% comp $c %}, s{% $r %}_{% $t %});
+				s{% $r %}_{% $t %} = fma(lo{% $r %}.{% comp $c %}, a{% $t %}.{% comp $c %}, s{% $r %}_{% $t %});
 {%- end %}
 {%- range $c := seq 4 %}
-					s{% $r %}_{% $t %} = fma(hi{% $r %}.{% comp $c %}, b{% $t %}.{% comp $c %}, s{% $r %}_{% $t %});
+				s{% $r %}_{% $t %} = fma(hi{% $r %}.{% comp $c %}, b{% $t %}.{% comp $c %}, s{% $r %}_{% $t %});
 {%- end %}
 {%- end %}
 {%- if gt $.Units 1 %}
-					c{% $r %}_{% $j %} = turn(c{% $r %}_{% $j %});
-{%- end %}
-{%- end %}
-				}
-{%- end %}
-{%- if $.HasScales %}
-				let block{% $j %} = now{% $j %} / BLOCK_PIECES;
-{%- range $t := seq $.Tokens %}
-				let raised{% $t %} = dot(sum{% $t %}, RAISED);
-{%- if $.Offset %}
-				let total{% $t %} = dot(sum{% $t %}, vec4<f32>(1.0));
-{%- end %}
-{%- end %}
-{%- end %}
-{%- range $r := seq $.PerLane %}
-{%- if $.HasScales %}
-				let d{% $r %} = scales(f{% $r %}_{% $j %}, (block{% $j %} & 1u) == 1u);
-{%- end %}
-{%- range $t := seq $.Tokens %}
-{%- if $.HasScales %}
-				acc{% $r %}_{% $t %} = fma(d{% $r %}.x, s{% $r %}_{% $t %} - raised{% $t %}, acc{% $r %}_{% $t %}){% if $.Offset %} + d{% $r %}.y * total{% $t %}{% end %};
-{%- else %}
-				acc{% $r %}_{% $t %} += s{% $r %}_{% $t %};
-{%- end %}
+				c{% $r %}_{% $j %} = turn(c{% $r %}_{% $j %});
 {%- end %}
 {%- end %}
 			}
 {%- end %}
+{%- if $.HasScales %}
+{%- range $t := seq $.Tokens %}
+			let raised{% $t %} = dot(sum{% $t %}, RAISED);
+{%- if $.Offset %}
+			let total{% $t %} = dot(sum{% $t %}, vec4<f32>(1.0));
+{%- end %}
+{%- end %}
+{%- end %}
+{%- range $r := seq $.PerLane %}
+{%- if $.HasScales %}
+			let d{% $r %} = scales(f{% $r %}_{% $j %}, odd{% $j %});
+{%- end %}
+{%- range $t := seq $.Tokens %}
+{%- if $.HasScales %}
+			acc{% $r %}_{% $t %} = fma(d{% $r %}.x, s{% $r %}_{% $t %} - raised{% $t %}, acc{% $r %}_{% $t %}){% if $.Offset %} + d{% $r %}.y * total{% $t %}{% end %};
+{%- else %}
+			acc{% $r %}_{% $t %} += s{% $r %}_{% $t %};
+{%- end %}
+{%- end %}
+{%- end %}
 		}
+{%- end %}
+		buffer = STAGE - buffer;
 	}
 	workgroupBarrier(); // x is done with
 {%- range $t := seq .Tokens %}
@@ -202,27 +214,3 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	}
 }
 {% template "store" . %}
-
-{%- define "stream_fetch" %}
-{%- range $j := seq .AtOnce %}
-	let fetch{% $j %} = min(next{% if $j %} + {% $j %}u * LANES{% end %}, PIECES - 1u);
-{%- range $r := seq $.PerLane %}
-	var p{% $r %}_{% $j %} = load_piece(row{% $r %}, fetch{% $j %});
-{%- if $.HasScales %}
-	var s{% $r %}_{% $j %} = {% if ge $.Ablate 5 %}0x3c003c00u; //{% end %}ws[row{% $r %} * SCALE_WORDS + fetch{% $j %} / WORD_PIECES];
-{%- end %}
-{%- end %}
-{%- end %}
-{%- end %}
-
-{%- define "stream_again" %}
-{%- range $j := seq .AtOnce %}
-			let again{% $j %} = min(next{% if $j %} + {% $j %}u * LANES{% end %}, PIECES - 1u);
-{%- range $r := seq $.PerLane %}
-			p{% $r %}_{% $j %} = load_piece(row{% $r %}, again{% $j %});
-{%- if $.HasScales %}
-			s{% $r %}_{% $j %} = {% if ge $.Ablate 5 %}0x3c003c00u; //{% end %}ws[row{% $r %} * SCALE_WORDS + again{% $j %} / WORD_PIECES];
-{%- end %}
-{%- end %}
-{%- end %}
-{%- end %}

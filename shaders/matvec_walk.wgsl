@@ -15,6 +15,16 @@ var<workgroup> totals: array<vec4<f32>, TOTALS>; // [lap][4 rows][group][share]
 var<workgroup> squares: array<f32, {% .Threads %}>;
 {%- end %}
 
+// add_up adds the sums of a lap to one of SHARES for 4 rows of a group. Other lanes do it each lap.
+fn add_up(lap: u32, local: u32) {
+	let adder = (local + THREADS - lap * ADDERS % THREADS) % THREADS;
+	if (adder >= ADDERS) { return; }
+	let at = (lap & 1u) * ROW_QUADS * THREADS + adder * (LANES / SHARES);
+	var v = sums[at];
+	for (var l = 1u; l < LANES / SHARES; l++) { v += sums[at + l]; }
+	totals[lap * ADDERS + adder] = v;
+}
+
 @compute @workgroup_size({% .Threads %})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) local: u32) {
 	let first = (wid.x + wid.y * nwg.x) * ROWS;
@@ -26,12 +36,14 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- range $j := seq .Held %}
 	let piece{% $j %} = min(lane + {% $j %}u * LANES, PIECES - 1u);
 {%- end %}
+{%- if .Ahead %}
 {%- range $u := seq .Unroll %}
 	let row{% $u %} = min(base + {% $u %}u, N - 1u);
 {%- range $j := seq $.Held %}
 	var p{% $u %}_{% $j %} = load_piece(row{% $u %}, piece{% $j %});
 {%- if $.HasScales %}
 	var s{% $u %}_{% $j %} = ws[row{% $u %} * SCALE_WORDS + piece{% $j %} / WORD_PIECES];
+{%- end %}
 {%- end %}
 {%- end %}
 {%- end %}
@@ -60,7 +72,10 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- if .Norm %}
 	squares[local] = square;
 {%- end %}
+	// A lap's sums are added up in the next, behind the barrier before which the rows after it are fetched: NVIDIA's compiler moves a load down to
+	// its use, but not past a barrier.
 	for (var lap = 0u; lap < LAPS; lap++) {
+{%- if .Ahead %}
 {%- range $u := seq .Unroll %}
 {%- range $j := seq $.Held %}
 		var c{% $u %}_{% $j %} = p{% $u %}_{% $j %};
@@ -79,6 +94,19 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- end %}
 {%- end %}
 {%- end %}
+{%- else %}
+{%- range $u := seq .Unroll %}
+		let row{% $u %} = min(base + lap * UNROLL + {% $u %}u, N - 1u);
+{%- range $j := seq $.Held %}
+		var c{% $u %}_{% $j %} = load_piece(row{% $u %}, piece{% $j %});
+{%- if $.HasScales %}
+		let f{% $u %}_{% $j %} = ws[row{% $u %} * SCALE_WORDS + piece{% $j %} / WORD_PIECES];
+{%- end %}
+{%- end %}
+{%- end %}
+{%- end %}
+		workgroupBarrier();
+		if (lap > 0u) { add_up(lap - 1u, local); }
 {%- range $u := seq .Unroll %}
 		var acc{% $u %} = 0.0;
 {%- range $j := seq $.Held %}
@@ -108,20 +136,13 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		}
 {%- end %}
 {%- end %}
-		let half = (lap & 1u) * (UNROLL / 4u) * THREADS;
+		let half = (lap & 1u) * ROW_QUADS * THREADS;
 {%- range $q := seq .RowQuads %}
 		sums[half + {% $q %}u * THREADS + local] = vec4<f32>(acc{% mul $q 4 %}, acc{% add (mul $q 4) 1 %}, acc{% add (mul $q 4) 2 %}, acc{% add (mul $q 4) 3 %});
 {%- end %}
-		workgroupBarrier();
-		// The lanes that add up are others each lap. Lap + 2 overwrites these sums, after the barrier of lap + 1.
-		let adder = (local + THREADS - lap * ADDERS % THREADS) % THREADS;
-		if (adder < ADDERS) {
-			let at = half + adder * (LANES / SHARES);
-			var v = sums[at];
-			for (var l = 1u; l < LANES / SHARES; l++) { v += sums[at + l]; }
-			totals[lap * ADDERS + adder] = v;
-		}
 	}
+	workgroupBarrier();
+	add_up(LAPS - 1u, local);
 	workgroupBarrier();
 {%- if .Norm %}
 	if (local < 16u) {

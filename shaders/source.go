@@ -16,16 +16,10 @@ var files embed.FS
 // templates holds every shader source. A source is WGSL with `{% %}` actions (text/template) where unrolled code or
 // optional bindings need them; constants reach it as a prelude.
 var templates = template.Must(template.New("").Delims("{%", "%}").Funcs(template.FuncMap{
-	"seq": seq,
-	"mul": func(a, b int) int { return a * b },
-	"div": func(a, b int) int { return a / b },
-	"mod": func(a, b int) int { return a % b },
-	"ablated": func(a, u int) int {
-		if a == 4 || a == 6 {
-			return 0
-		}
-		return u
-	},
+	"seq":  seq,
+	"mul":  func(a, b int) int { return a * b },
+	"div":  func(a, b int) int { return a / b },
+	"mod":  func(a, b int) int { return a % b },
 	"add":  func(a, b int) int { return a + b },
 	"comp": func(i int) string { return string("xyzw"[i]) },
 }).ParseFS(files, "*.wgsl", "lib/*.wgsl"))

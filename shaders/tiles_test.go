@@ -45,36 +45,13 @@ func (m *linearMeter) streams(s LinearShape, rows int) []linearVariant {
 		if tokens > rows || tokens == 1 && rows > 1 || tokens == 2 && rows > 4 {
 			continue
 		}
-		for _, lanes := range []int{16, 32, 64} {
-			for _, threads := range []int{128, 256} {
-				for _, perLane := range []int{2, 4} {
-					for _, atOnce := range []int{1, 2} {
-						for _, turns := range []int{1, 2, 4} {
-							t := streamTile{lanes, threads / lanes, perLane, atOnce, turns, 0}
-							if d, err := s.stream(t, tokens); err == nil && d.Turns == t.turns {
-								list = append(list, streamVariant(t, tokens))
-							}
-						}
-					}
-				}
-			}
-		}
-	}
-	if os.Getenv("ABLATE") != "" {
-		list = list[:1]
-		for _, t := range []streamTile{{16, 8, 4, 2, 1, 0}, {32, 4, 4, 1, 2, 0}, {32, 8, 4, 1, 2, 0}, {64, 4, 4, 1, 1, 0}} {
-			for a := range 7 {
-				t.ablate = a
-				list = append(list, streamVariant(t, 1))
-			}
-		}
-		return list
-	}
-	if rows == 1 && os.Getenv("UMBRA_STREAM") == "" {
-		list = list[:1]
-		for _, t := range []streamTile{{16, 8, 4, 2, 1, 0}, {64, 2, 2, 1, 2, 0}, {64, 2, 4, 1, 1, 0}} {
-			if _, err := s.stream(t, 1); err == nil {
-				list = append(list, streamVariant(t, 1))
+		for _, t := range []streamTile{
+			{8, 16, 4, 2, false}, {16, 8, 4, 2, false}, {16, 8, 4, 1, false}, {16, 4, 4, 2, false}, {16, 4, 4, 1, false}, {16, 8, 2, 2, false}, {32, 4, 4, 1, false},
+			{32, 4, 4, 2, false}, {32, 2, 4, 1, false}, {32, 4, 2, 2, false}, {32, 4, 2, 1, false}, {64, 2, 4, 1, false}, {64, 2, 2, 1, false}, {128, 1, 4, 1, false}, {128, 1, 2, 1, false},
+			{16, 8, 4, 1, true}, {16, 4, 4, 1, true}, {32, 4, 4, 1, true}, {32, 4, 2, 1, true}, {64, 2, 2, 1, true},
+		} {
+			if _, err := s.stream(t, tokens); err == nil {
+				list = append(list, streamVariant(t, tokens))
 			}
 		}
 	}
@@ -83,18 +60,10 @@ func (m *linearMeter) streams(s LinearShape, rows int) []linearVariant {
 		if rows > 1 || lanes > 256 {
 			continue
 		}
-		for _, threads := range []int{64, 128, 256} {
-			groups := threads / lanes
-			if groups == 0 {
-				continue
-			}
-			for _, unroll := range []int{4, 8} {
-				for _, laps := range []int{1, 2, 4, 8} {
-					t := walkTile{lanes, groups, unroll, laps}
-					if _, err := s.walk(t); err == nil && ceilDiv(s.N, groups*unroll*laps) >= 100 {
-						list = append(list, walkVariant(t))
-					}
-				}
+		groups := max(1, 64/lanes)
+		for _, t := range []walkTile{{lanes, groups, 8, 1, false}, {lanes, groups, 8, 2, false}, {lanes, groups, 4, 1, false}, {lanes, groups, 4, 2, false}, {lanes, groups, 4, 4, false}, {lanes, groups, 8, 4, false}, {lanes, groups, 4, 4, true}} {
+			if _, err := s.walk(t); err == nil && ceilDiv(s.N, groups*t.unroll*t.laps) >= 100 {
+				list = append(list, walkVariant(t))
 			}
 		}
 	}
@@ -186,7 +155,7 @@ type linearMeter struct {
 	rand       *rand.Rand
 	compiling  time.Duration
 	best       strings.Builder
-	burn       func() // keeps the device busy until its clock is up
+	burn       func(time.Duration) // keeps the device busy until its clock is up
 }
 
 // peak is the speed of multiply-adds in registers.
@@ -195,17 +164,17 @@ func (m *linearMeter) peak() float64 {
 	require.NoError(m, err)
 	y, err := m.device.NewBuffer("peak", gpu.Scratch, FMABytes)
 	require.NoError(m, err)
-	m.burn = func() {}
+	m.burn = func(time.Duration) {}
 	if m.shrink > 1 {
 		return 0
 	}
 	turn := func() time.Duration { return m.time(func(p *gpu.Pass) { k.FMA(p, y) }) }
-	m.burn = func() {
-		for start := time.Now(); time.Since(start) < 200*time.Millisecond; {
+	m.burn = func(d time.Duration) {
+		for start := time.Now(); time.Since(start) < d; {
 			turn()
 		}
 	}
-	m.burn()
+	m.burn(200 * time.Millisecond)
 	return FMAFlops / turn().Seconds() / 1e12
 }
 
@@ -370,7 +339,7 @@ func (m *linearMeter) product(s LinearShape, rows []int, candidates func(s Linea
 			}
 			compiled = append(compiled, ready{l, wrong})
 		}
-		m.burn() // compiling has let it rest
+		m.burn(200 * time.Millisecond) // compiling has let it rest
 		for _, c := range compiled {
 			l, v := c.linear, c.linear.only
 			i := 0

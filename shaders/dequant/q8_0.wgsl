@@ -25,9 +25,10 @@ fn load_unit(row: u32, u: u32) -> Unit {
 {% template "vec_piece" %}
 fn turn(p: Piece) -> Piece { return Piece(p.q.zwzw); }
 
+{% template "hidden_zero" %}
 const RAISED: vec4<f32> = vec4<f32>(384.0, 384.0, 384.0, 384.0);
 fn raised(w: u32) -> vec4<f32> {
-	return bitcast<vec4<f32>>((vec4<u32>(w << 15u, w << 7u, w >> 1u, w >> 9u) & vec4<u32>(0x7f8000u)) ^ vec4<u32>(0x43c00000u));
+	return bitcast<vec4<f32>>((vec4<u32>(w << 15u, w << 7u, w >> 1u, w >> 9u) & vec4<u32>(0x7f8000u)) ^ vec4<u32>(0x43c00000u | hidden_zero()));
 }
 fn raw0(p: Piece) -> vec4<f32> { return raised(p.q.x); }
 fn raw1(p: Piece) -> vec4<f32> { return raised(p.q.y); }

@@ -44,13 +44,20 @@ struct Piece { q: vec4<u32> }
 fn load_piece(row: u32, i: u32) -> Piece { return Piece(wq[row * QUANT_VECS + i]); }
 {%- end %}
 
+{%- define "hidden_zero" %}
+// hidden_zero is 0, which no compiler knows. NVIDIA's then keeps a constant that it is part of in a register, so that a mask and that
+// constant are one instruction (LOP3) and not two: a matvec of q4_0 28672x4096 takes 31.6 us on an H200 without.
+fn hidden_zero() -> u32 { return step.rows >> 31u; }
+{%- end %}
+
 {%- define "nibble_piece" %}
 {% template "vec_piece" %}
+{% template "hidden_zero" %}
 fn turn(p: Piece) -> Piece { return Piece(p.q.yzww); }
 
 // raised puts nibbles, brought to bit 19, into mantissas: 16 + n, without a conversion.
 fn raised(a: u32, b: u32, c: u32, d: u32) -> vec4<f32> {
-	return bitcast<vec4<f32>>((vec4<u32>(a, b, c, d) & vec4<u32>(0x780000u)) | vec4<u32>(0x41800000u));
+	return bitcast<vec4<f32>>((vec4<u32>(a, b, c, d) & vec4<u32>(0x780000u)) | vec4<u32>(0x41800000u | hidden_zero()));
 }
 fn raw0(p: Piece) -> vec4<f32> { return raised(p.q.x << 19u, p.q.x << 15u, p.q.x << 11u, p.q.x << 7u); }
 fn raw1(p: Piece) -> vec4<f32> { return raised(p.q.x << 3u, p.q.x >> 1u, p.q.x >> 5u, p.q.x >> 9u); }
