@@ -21,7 +21,6 @@ type sequence struct {
 	computed int          // tokens whose keys and values are in the cache
 	reached  int          // the most that computed ever was; above it after a preemption
 	rows     int          // rows in flight: positions computed to computed+rows
-	next     int          // rows of the step being laid out
 	promised int          // tokens that the steps in flight will give, after those known
 	output   int          // the output row of the latest of them
 	ended    bool         // its end has been reported; only its rows in flight keep it
