@@ -10,7 +10,7 @@ import (
 // Next lays out the next step, or returns nil when there is nothing to do. The step is in flight until Commit or Fail
 // takes the same batch back. While one is in flight Next lays out the step that follows it, where that can be foreseen: no
 // sequence needs a token that only the host can choose, and nobody has to lose blocks. Where not, it returns nil until the
-// first is committed. It panics while two are in flight.
+// first is committed. It panics while two are in flight. Once taken back a batch is good until the Next that follows.
 //
 // Sequences with one token to compute come first, in order, then the budget's remainder goes to longer ones, in order,
 // then to newly admitted ones. Whoever has one token to compute has its row in every step, as the budget has a row for
@@ -230,19 +230,10 @@ func (s *Scheduler) preemptLast() {
 
 // layOut makes the planned rows a batch and puts it in flight.
 func (s *Scheduler) layOut() *batch.Batch {
-	rows := 0
-	for _, q := range s.planned {
-		rows += q.rows
-	}
-	b := &batch.Batch{
-		Tokens:    make([]int32, 0, rows),
-		Positions: make([]int32, 0, rows),
-		Slots:     make([]int32, 0, rows),
-		Sequences: make([]batch.Sequence, 0, len(s.planned)),
-		Saves:     s.saves,
-		Loads:     s.loads,
-	}
 	f := s.takeOff()
+	room := f.batch // of a step long over
+	b := &batch.Batch{Tokens: room.Tokens[:0], Positions: room.Positions[:0], Slots: room.Slots[:0], Sequences: room.Sequences[:0],
+		Saves: s.saves, Loads: s.loads}
 	f.batch, f.latest = b, true
 	for _, q := range s.running { // rows or not: by the next step the source may be another's
 		c, ok := q.table.TakeCopy()

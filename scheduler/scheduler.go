@@ -123,6 +123,8 @@ type Scheduler struct {
 
 	flights []*flight // between Next and Commit or Fail, oldest first; at most MaxFlights
 	spare   []*flight // landed, kept for their room
+	events  []Event   // of the last Commit, likewise
+	ids     []int32   // see one
 	counted Stats     // only the fields that count up
 
 	// Of the step being laid out:
