@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"umbra/scheduler/batch"
 )
 
@@ -98,4 +100,33 @@ func BenchmarkStep(b *testing.B) {
 			b.ReportMetric(float64(spent.Nanoseconds())/float64(rows), "ns/row")
 		})
 	}
+}
+
+// TestStepAllocates counts the allocations of a step in which 256 sequences decode and 1,000 wait: batches and events are
+// made in the room of earlier ones, so they are far fewer than rows; a new block's tokens are what is left.
+func TestStepAllocates(t *testing.T) {
+	const running, waiting, steps = 256, 1000, 64
+	s, err := New(Config{BlockSize: 16, Blocks: 10 * running, MaxBatchTokens: 32 * running, MaxSequences: running, Context: 256, Vocabulary: 1000})
+	require.NoError(t, err)
+	for i := range running + waiting {
+		_, err := s.Add(Request{Prompt: make([]int32, 1+i%32), MaxTokens: 100, StopTokens: []int32{1}})
+		require.NoError(t, err)
+	}
+	out := make([]batch.Output, running)
+	for i := range out {
+		out[i].Token = int32(2 + i) // all go on, each with a text of its own
+	}
+	step := func() {
+		b := s.Next()
+		_, err := s.Commit(b, out[:b.Outputs()])
+		require.NoError(t, err)
+	}
+	for range 8 {
+		step()
+	}
+	n := testing.AllocsPerRun(steps, step)
+	require.Equal(t, waiting, s.Stats().Waiting)
+	require.Equal(t, running, s.Stats().Running)
+	t.Logf("%v allocations a step of %d rows", n, running)
+	require.Less(t, n, running/4.)
 }
