@@ -189,6 +189,9 @@ func TestGreedyChunks(t *testing.T) {
 		{"with prefix hits", umbra.Options{Context: 384, Sequences: 10}, 384, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if os.Getenv("UMBRA_SOAK") != "" {
+				c.longest = 384
+			}
 			e := open(t, gopher, c.options)
 			var want []greedy
 			var ask []umbra.Request

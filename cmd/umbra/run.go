@@ -35,7 +35,7 @@ type runCommand struct {
 	LengthPenalty float64  `placeholder:"X" default:"1" help:"Of --beams: answers compare by log-probability over length to this power (${default})."`
 	EarlyStopping bool     `help:"Of --beams: end when as many answers have ended as there are beams, even if others could get better."`
 	Session       string   `placeholder:"FILE" help:"Take keys and values of the text from this file, if it is there, and keep them in it at the end: a long beginning is computed once."`
-	Verbose       bool     `short:"v" help:"Say on standard error what there is room for."`
+	Verbose       bool     `short:"v" help:"Say on standard error what there is room for, as --kv-memory does."`
 	samplingFlags
 	capacityFlags
 	adapterFlag
@@ -145,7 +145,7 @@ func (r *runCommand) Run(c *console) (err error) {
 		return errInterrupted
 	}
 	r.say(c, "%s", chosen(engine.Info().Verdicts))
-	if r.Verbose {
+	if r.Verbose || r.KVMemory != (kvMemory{}) {
 		r.say(c, "%s", planText(engine.Info().Plan))
 	}
 	if err := r.loadSession(c, engine); err != nil {
