@@ -145,7 +145,11 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 		Context: p.Context, Vocabulary: p.Config.Vocab, NoPrefixReuse: o.NoPrefixReuse, Policy: o.Policy}
 	steps := stepper{model: e.model, synchronous: o.Synchronous, record: o.OnStep}
 	if o.Preemption != scheduler.Recompute {
-		if e.store, err = kvswap.New(o.swap(p)); err != nil {
+		room, err := o.swap(p)
+		if err != nil {
+			return nil, err
+		}
+		if e.store, err = kvswap.New(room); err != nil {
 			return nil, err
 		}
 		c.Preemption, c.Store = o.Preemption, e.store
