@@ -92,7 +92,7 @@ func (m *Model) build(src Source, o Options) (err error) {
 		return err
 	}
 	m.blocks = shaders.NewBlockCopy(m.device, m.plan.kv)
-	m.topK = shaders.NewTopK(m.device, c.Vocab)
+	m.topK = shaders.NewTopK(m.device, m.tuning, c.Vocab)
 	m.head = projection{matrices: []*matrix{w.output}, shape: shaders.LinearShape{Outputs: true, Stride: shaders.PadCols(c.Vocab)}}
 	return m.head.prepare(m)
 }
