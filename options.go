@@ -3,6 +3,7 @@ package umbra
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"umbra/gpu"
 	"umbra/model"
@@ -73,6 +74,14 @@ func (o Options) swap(p model.Plan) kvswap.Config {
 	return kvswap.Config{BlockBytes: int(p.BlockBytes()), HostBlocks: int(host / p.BlockBytes()), DiskBlocks: int(o.SwapDiskBytes / p.BlockBytes()), Dir: o.SwapDir}
 }
 
+// warm is what Open compiles: kernels of decoding, and of steps as large as they get.
+func (o Options) warm() []int {
+	if o.Lazy {
+		return []int{1}
+	}
+	return []int{1, math.MaxInt}
+}
+
 // sizes are the options as the model takes them.
 func (o Options) sizes() (model.Options, error) {
 	kv, err := model.ParseKVType(o.KVType)
@@ -80,5 +89,5 @@ func (o Options) sizes() (model.Options, error) {
 		return model.Options{}, err
 	}
 	return model.Options{Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Blocks: o.Blocks, KVBytes: o.KVBytes,
-		KVType: kv, Progress: o.Progress}, nil
+		KVType: kv, Progress: o.Progress, Warm: o.warm(), Lazy: o.Lazy}, nil
 }

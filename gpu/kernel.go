@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // Kernel is a compiled compute shader.
@@ -44,6 +45,21 @@ type kernels struct {
 	mu       sync.Mutex
 	all      map[kernelKey]*compilation
 	released bool // no more are taken
+	compiled Compiled
+}
+
+// Compiled is how many kernels a device has compiled, and what that took, added up over goroutines: Read is to read the text and
+// to write it for the driver, Driver what the driver made of that. Some drivers compile only when a kernel first runs.
+type Compiled struct {
+	Kernels      int
+	Read, Driver time.Duration
+}
+
+// Compiled is what has been compiled so far.
+func (d *Device) Compiled() Compiled {
+	d.kernels.mu.Lock()
+	defer d.kernels.mu.Unlock()
+	return d.kernels.compiled
 }
 
 // compilation is a kernel on its way: done is closed when the rest is final.
@@ -91,17 +107,22 @@ func (d *Device) newKernel(name, wgsl string) (*Kernel, error) {
 		return nil, err
 	}
 	d.mu.RLock() // a device is released when no kernel is being compiled
+	start := time.Now()
 	m, err := d.handle.createModule(name, wgsl)
+	read := time.Since(start)
 	d.mu.RUnlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	start = time.Now()
 	h, err := d.newPipeline(name, m, err, kinds)
+	driver := time.Since(start)
 	if err != nil { // it may be another kernel's error, or one whose cause another has got (driverDevice.createModule)
 		m, err = d.handle.createModule(name, wgsl)
 		h, err = d.newPipeline(name, m, err, kinds)
 	}
 	if err == nil {
 		if err = dumpShader(name, wgsl); err == nil {
+			d.kernels.count(read, driver)
 			return &Kernel{Name: name, WGSL: wgsl, handle: h, kinds: kinds}, nil
 		}
 		h.release()
@@ -129,6 +150,14 @@ func (d *Device) Kernels() []*Kernel {
 		}
 	}
 	return all
+}
+
+func (k *kernels) count(read, driver time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.compiled.Kernels++
+	k.compiled.Read += read
+	k.compiled.Driver += driver
 }
 
 // release refuses further kernels, and waits until none is being compiled.

@@ -232,7 +232,7 @@ func (s *step) run() (*Flight, error) {
 		}
 	}
 	for _, g := range m.gathers {
-		g.gather.Run(s.pass, s.rows, b.step, b.input, g.weights, b.top, b.x)
+		g.gather.Run(s.pass, s.rows, b.step, b.input, g.part.weights, b.top, b.x)
 	}
 	for _, block := range m.weights.blocks {
 		block.record(s)

@@ -30,7 +30,7 @@ type runCommand struct {
 	LengthPenalty float64  `placeholder:"X" default:"1" help:"Of --beams: answers compare by log-probability over length to this power (${default})."`
 	EarlyStopping bool     `help:"Of --beams: end when as many answers have ended as there are beams, even if others could get better."`
 	Session       string   `placeholder:"FILE" help:"Take keys and values of the text from this file, if it is there, and keep them in it at the end: a long beginning is computed once."`
-	Verbose       bool     `short:"v" help:"Say on standard error what there is room for."`
+	Verbose       bool     `short:"v" help:"Say on standard error what there is room for, and of one prompt's first token what it waited for."`
 	samplingFlags
 	capacityFlags
 	adapterFlag
@@ -115,7 +115,7 @@ func (r *runCommand) Run(c *console) (err error) {
 	}
 	ctx, stop := untilInterrupted()
 	defer stop()
-	o := umbra.Options{Adapter: r.Adapter, Context: r.Context, KVType: r.KVType, Warn: func(err error) { r.say(c, "%v", err) }}
+	o := umbra.Options{Adapter: r.Adapter, Context: r.Context, KVType: r.KVType, Lazy: true, Warn: func(err error) { r.say(c, "%v", err) }}
 	r.capacityFlags.apply(&o, max(r.Answers, r.BestOf, r.Beams, min(r.atOnce(), len(prompts))))
 	if r.LogSteps != "" {
 		write, end, err2 := stepLog(c, r.LogSteps)
