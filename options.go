@@ -3,6 +3,7 @@ package umbra
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"umbra/gpu"
 	"umbra/model"
@@ -76,6 +77,14 @@ func (o Options) swap(p model.Plan) (kvswap.Config, error) {
 	return kvswap.Config{BlockBytes: int(block), HostBlocks: int(host / block), DiskBlocks: int(o.SwapDiskBytes / block), Dir: o.SwapDir}, nil
 }
 
+// warm is what Open compiles: kernels of decoding, and of steps as large as they get.
+func (o Options) warm() []int {
+	if o.Lazy {
+		return []int{1}
+	}
+	return []int{1, math.MaxInt}
+}
+
 // sizes are the options as the model takes them.
 func (o Options) sizes() (model.Options, error) {
 	kv, err := model.ParseKVType(o.KVType)
@@ -83,5 +92,5 @@ func (o Options) sizes() (model.Options, error) {
 		return model.Options{}, err
 	}
 	return model.Options{Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Blocks: o.Blocks, KVBytes: o.KVBytes,
-		KVType: kv, Progress: o.Progress}, nil
+		KVType: kv, Progress: o.Progress, Warm: o.warm(), Lazy: o.Lazy}, nil
 }

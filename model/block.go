@@ -9,12 +9,10 @@ import (
 
 // block is a residual branch of a layer: it reads the stream, and adds to it.
 type block interface {
-	// prepare makes its launchers, once the weights are loaded.
+	// prepare makes its launchers. The weights need not be loaded yet.
 	prepare(m *Model) error
 	// record adds its dispatches for a step.
 	record(s *step)
-	// warm compiles the kernels that a step with so many rows needs.
-	warm(rows int) error
 }
 
 // layerBuilder lays out the blocks of one layer.
@@ -109,16 +107,6 @@ func (a *attentionBlock) record(s *step) {
 	a.out.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: b.attended, Y: b.x})
 }
 
-func (a *attentionBlock) warm(rows int) error {
-	if err := a.qkv.warm(rows); err != nil {
-		return err
-	}
-	if err := a.attention.Warm(rows <= shaders.FewRows, false, rows > shaders.FewRows); err != nil {
-		return err
-	}
-	return a.out.warm(rows)
-}
-
 // feedForwardBlock is norm, gate and up with activation, down, residual: 2 dispatches, or 4 where gate and up differ in
 // type.
 type feedForwardBlock struct {
@@ -168,15 +156,6 @@ func (f *feedForwardBlock) record(s *step) {
 		f.glu.Run(s.pass, s.rows, b.step, b.gate, b.up)
 	}
 	f.down.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: b.gate, Y: b.x})
-}
-
-func (f *feedForwardBlock) warm(rows int) error {
-	for _, p := range []*projection{&f.gate, &f.up, &f.down} {
-		if err := p.warm(rows); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // needsUp reports whether the block wants a buffer for up of its own.

@@ -19,18 +19,19 @@ type buffers struct {
 	up       *gpu.Buffer // as gate, where a layer's gate and up differ in type
 	normed   *gpu.Buffer // outputs × Embed
 	logits   *gpu.Buffer // outputs × Vocab
+	slices   *gpu.Buffer // outputs × candidates of slices of the vocabulary, where it is large
 	top      *gpu.Buffer // outputs × shaders.MaxTopK pairs
 }
 
 // scratchSizes are the buffers' sizes in bytes, and how many one-row tiles partial has room for.
 type scratchSizes struct {
-	input, x, qkv, attended, partial, gate, up, normed, logits, top uint64
+	input, x, qkv, attended, partial, gate, up, normed, logits, slices, top uint64
 
 	fewTiles int
 }
 
 func (s scratchSizes) all() []uint64 {
-	return []uint64{shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.gate, s.up, s.normed, s.logits, s.top}
+	return []uint64{shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.gate, s.up, s.normed, s.logits, s.slices, s.top}
 }
 
 func (s scratchSizes) total() uint64 {
@@ -56,7 +57,8 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 	s := scratchSizes{
 		input: 4 * uint64(words), x: floats(p.BatchTokens, c.Embed), qkv: floats(p.BatchTokens, q+2*c.KVHeads*c.HeadDim),
 		attended: floats(p.BatchTokens, q), partial: uint64(tiles * one), gate: floats(p.BatchTokens, c.FeedForward),
-		normed: floats(p.Outputs, c.Embed), logits: floats(p.Outputs, c.Vocab), top: uint64(p.Outputs * shaders.MaxTopK * 8),
+		normed: floats(p.Outputs, c.Embed), logits: floats(p.Outputs, c.Vocab),
+		slices: uint64(p.Outputs * shaders.TopKCandidateBytes(c.Vocab)), top: uint64(p.Outputs * shaders.MaxTopK * 8),
 		fewTiles: tiles,
 	}
 	for _, b := range p.weights.blocks {
@@ -68,11 +70,11 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 }
 
 func (b *buffers) all() []**gpu.Buffer {
-	return []**gpu.Buffer{&b.step, &b.input, &b.x, &b.qkv, &b.attended, &b.partial, &b.gate, &b.up, &b.normed, &b.logits, &b.top}
+	return []**gpu.Buffer{&b.step, &b.input, &b.x, &b.qkv, &b.attended, &b.partial, &b.gate, &b.up, &b.normed, &b.logits, &b.slices, &b.top}
 }
 
 func (b *buffers) allocate(d *gpu.Device, s scratchSizes) (err error) {
-	names := []string{"step", "input", "x", "qkv", "attended", "partial", "gate", "up", "normed", "logits", "top"}
+	names := []string{"step", "input", "x", "qkv", "attended", "partial", "gate", "up", "normed", "logits", "slices", "top"}
 	sizes := s.all()
 	for i, p := range b.all() {
 		if sizes[i] == 0 {

@@ -25,7 +25,11 @@ func (r *runCommand) one(ctx context.Context, c *console, engine *umbra.Engine, 
 	}
 	last := q.Prompt // what was written last, for the cursor's sake
 	var tokens []int32
+	var start firstToken
 	result, err := engine.Generate(ctx, q, func(chunk umbra.Chunk) error {
+		if start.at.IsZero() {
+			start = firstToken{chunk.At, engine.Info()}
+		}
 		tokens = append(tokens, chunk.Tokens...)
 		if chunk.Text != "" {
 			last = chunk.Text
@@ -38,6 +42,9 @@ func (r *runCommand) one(ctx context.Context, c *console, engine *umbra.Engine, 
 	}
 	if err != nil && ctx.Err() == nil {
 		return err
+	}
+	if r.Verbose && !start.at.IsZero() {
+		r.say(c, "%s", start.text(began, result.Prefill))
 	}
 	r.say(c, "%s: %s%s", engine.Info().Adapter.Name, statistics(result), r.seedText())
 	if err := r.saveSession(c, engine, q.Prompt, tokens); err != nil {
