@@ -6,6 +6,7 @@ import (
 
 	"umbra"
 	"umbra/cmd/umbra/internal/term"
+	"umbra/gpu"
 	"umbra/scheduler/sample"
 )
 
@@ -115,7 +116,7 @@ func (r *runCommand) Run(c *console) (err error) {
 	}
 	ctx, stop := untilInterrupted()
 	defer stop()
-	o := umbra.Options{Adapter: r.Adapter, Context: r.Context, KVType: r.KVType, Warn: func(err error) { r.say(c, "%v", err) }}
+	o := umbra.Options{Adapter: r.Adapter, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType, Warn: func(err error) { r.say(c, "%v", err) }}
 	r.capacityFlags.apply(&o, max(r.Answers, r.BestOf, r.Beams, min(r.atOnce(), len(prompts))))
 	if r.LogSteps != "" {
 		write, end, err2 := stepLog(c, r.LogSteps)

@@ -179,9 +179,11 @@ func (o *ops) list() []func() (measured, error) {
 	return append(all, func() (measured, error) { return o.attention(heads, kvHeads, dim, prefill, 4*prefill) })
 }
 
-// linear measures a product of rows tokens, going round enough copies of the weights that no cache holds them.
+// linear measures a product of rows tokens, going round enough copies of the weights that no cache holds them. Where n rows are
+// above the binding limit it takes the most that are not.
 func (o *ops) linear(f shaders.Format, n, k, rows int) (measured, error) {
 	const beyondCaches = 256 << 20
+	n = min(n, int(o.device.Limits().StorageBindingSize)/f.QuantBytes(k)&^63)
 	weight := n * f.RowBytes(k)
 	copies := 1
 	if rows <= 8 {
