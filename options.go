@@ -10,7 +10,8 @@ import (
 	"umbra/model/kvswap"
 )
 
-// PlanFor works out what opening a model would take, without a device: on one that has room for it. Only a KVShare needs to know
+// PlanFor works out what opening a model would take, without a device: on one that has room for it, or with gpu.FloorLimits on
+// the smallest. Only a KVShare needs to know
 // which adapter it would be.
 func PlanFor(src model.Source, o Options) (model.Plan, error) {
 	sizes, err := o.sizes()
@@ -22,12 +23,21 @@ func PlanFor(src model.Source, o Options) (model.Plan, error) {
 			return model.Plan{}, err
 		}
 	}
-	return model.PlanFor(src, sizes, roomy)
+	limits, err := o.Limits.Within(roomy)
+	if err != nil {
+		return model.Plan{}, err
+	}
+	return model.PlanFor(src, sizes, limits)
+}
+
+// device is how the device is opened.
+func (o Options) device() gpu.Options {
+	return gpu.Options{Adapter: o.Adapter, Limits: o.Limits, Profile: o.Profile}
 }
 
 // shareOfChosen is share where no device is open yet.
 func (o Options) shareOfChosen(src model.Source, sizes model.Options) (uint64, error) {
-	all, err := gpu.Devices(o.Adapter)
+	all, err := gpu.Devices(o.device())
 	if err != nil {
 		return 0, err
 	}

@@ -29,6 +29,9 @@ import (
 type Options struct {
 	// Adapter forces an adapter: its index, its kind (discrete, integrated, cpu) or part of its name.
 	Adapter string
+	// Limits is what the device is asked for: all the adapter has (the default), or with gpu.FloorLimits only what every WebGPU
+	// device has. Weights and KV are split to fit.
+	Limits gpu.LimitSet
 	// Context is the longest sequence in tokens; 0 is the model's own, up to 8192.
 	Context int
 	// KVType is the element type of KV pages, "f32" (the default), "f16" or "int8".
@@ -131,7 +134,7 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	start := time.Now()
-	if e.device, err = gpu.Open(gpu.Options{Adapter: o.Adapter, Profile: o.Profile}); err != nil {
+	if e.device, err = gpu.Open(o.device()); err != nil {
 		return nil, err
 	}
 	e.opened.Device = time.Since(start)

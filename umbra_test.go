@@ -120,6 +120,7 @@ func TestGreedy(t *testing.T) {
 		swap    bool
 	}{
 		{"one batch", umbra.Options{Context: 384, Sequences: 10}, false, false},
+		{"one batch, within the limits of every device", umbra.Options{Context: 384, Sequences: 10, Limits: gpu.FloorLimits}, false, false},
 		{"one batch, no step ahead", umbra.Options{Context: 384, Sequences: 10, Synchronous: true}, false, false},
 		{"chunked at 16", umbra.Options{Context: 384, Sequences: 10, BatchTokens: 16}, false, false},
 		{"computed again", umbra.Options{Context: 384, Sequences: 10, Blocks: 24, NoPrefixReuse: true}, true, false},
@@ -339,6 +340,25 @@ func TestKVShare(t *testing.T) {
 	}
 	_, err = umbra.PlanFor(f, umbra.Options{KVShare: 0.1, Blocks: 4})
 	assert.ErrorContains(t, err, "give one of them")
+}
+
+// TestPlanAtFloor: a plan for the smallest device has no room for a KV pool that a larger one takes.
+func TestPlanAtFloor(t *testing.T) {
+	f, err := gguf.Open(gopher)
+	require.NoError(t, err)
+	defer f.Close()
+	o := umbra.Options{Blocks: 4*4096 + 1} // of 32 KiB a layer, in up to 4 bindings of 128 MiB
+	_, err = umbra.PlanFor(f, o)
+	require.NoError(t, err)
+	o.Limits = gpu.FloorLimits
+	_, err = umbra.PlanFor(f, o)
+	require.ErrorContains(t, err, "use at most 16384 blocks")
+	o.Blocks--
+	_, err = umbra.PlanFor(f, o)
+	require.NoError(t, err)
+	o.Limits = "ceiling"
+	_, err = umbra.PlanFor(f, o)
+	require.ErrorContains(t, err, `limits "ceiling" are not known`)
 }
 
 // TestBeams: one beam is greedy; several find answers at least as likely, best first.

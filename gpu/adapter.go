@@ -42,25 +42,43 @@ func (a AdapterInfo) String() string {
 	return fmt.Sprintf("%s (%s, %s, %s)", a.Name, a.Kind, a.Backend, a.Driver)
 }
 
-// Verdict says whether an adapter is used and why.
+// Verdict says whether an adapter is used and why. Limits are those a device would have, after Options.Limits.
 type Verdict struct {
 	AdapterInfo
 	Chosen bool
 	Reason string
 }
 
-// Devices lists every adapter with the verdict Open would reach with the same want ("" for the default rule).
-func Devices(want string) ([]Verdict, error) {
-	all, err := defaultDriver().adapters()
+// Devices lists every adapter with the verdict Open would reach with the same options.
+func Devices(o Options) ([]Verdict, error) {
+	_, _, verdicts, err := judge(defaultDriver(), o)
+	return verdicts, err
+}
+
+// judge returns every adapter, the index of the one to open or -1, and the verdicts.
+func judge(drv driver, o Options) ([]driverAdapter, int, []Verdict, error) {
+	all, err := drv.adapters()
 	if err != nil {
-		return nil, err
+		return nil, -1, nil, err
 	}
 	infos := make([]AdapterInfo, len(all))
 	for i, a := range all {
 		infos[i] = a.info()
 	}
-	_, verdicts := choose(infos, wanted(want))
-	return verdicts, nil
+	best, verdicts := choose(infos, wanted(o.Adapter))
+	for i := range verdicts {
+		v := &verdicts[i]
+		if v.Limits.lacks() != "" {
+			continue
+		}
+		if v.Limits, err = o.Limits.Within(v.Limits); err != nil {
+			return nil, -1, nil, err
+		}
+		if v.Chosen && o.Limits == FloorLimits {
+			v.Reason += "; held to WebGPU's default limits"
+		}
+	}
+	return all, best, verdicts, nil
 }
 
 // wanted is the forced adapter: the option, else the environment, else "".

@@ -30,7 +30,7 @@ func (d *Device) newBuffer(label string, purpose Purpose, size uint64, use buffe
 	asked := size
 	size = max(16, (size+15)&^15)
 	if size < asked || size > d.limits.BufferSize {
-		return nil, &OutOfMemoryError{label, asked, d.account, fmt.Sprintf("the adapter's largest buffer is %d bytes", d.limits.BufferSize)}
+		return nil, &OutOfMemoryError{label, asked, d.account, fmt.Sprintf("the largest buffer is %d bytes", d.limits.BufferSize)}
 	}
 	h, err := d.handle.createBuffer(label, size, use)
 	if err != nil {

@@ -77,6 +77,8 @@ func TestOpenErrors(t *testing.T) {
 	assert.ErrorContains(t, err, "no timestamp queries")
 	_, err = open(fakeDriver{[]AdapterInfo{adapter(0, "llvmpipe", KindCPU)}}, Options{})
 	assert.ErrorContains(t, err, "refused")
+	_, err = open(fakeDriver{[]AdapterInfo{adapter(0, "llvmpipe", KindCPU)}}, Options{Limits: "half"})
+	assert.ErrorContains(t, err, `limits "half" are not known (adapter, floor)`)
 }
 
 func TestLimitsSane(t *testing.T) {

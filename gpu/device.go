@@ -11,6 +11,9 @@ type Options struct {
 	// Adapter forces an adapter: its index, its kind (discrete, integrated, cpu) or part of its name.
 	// Empty means the environment variable UMBRA_ADAPTER, else the best one.
 	Adapter string
+	// Limits is what the device is asked for. It refuses what goes beyond, but for workgroup memory, which wgpu-native 0.17 does
+	// not check.
+	Limits LimitSet
 	// Profile measures each dispatch with timestamps, one pass each: slower, for finding out where time goes.
 	Profile bool
 }
@@ -33,38 +36,32 @@ type Device struct {
 	broken   error   // first fault, which every later call returns
 }
 
-// Open chooses an adapter and opens it with all of its limits that umbra can use.
+// Open chooses an adapter and opens it.
 func Open(o Options) (*Device, error) {
 	return open(defaultDriver(), o)
 }
 
 func open(drv driver, o Options) (*Device, error) {
-	all, err := drv.adapters()
+	all, best, verdicts, err := judge(drv, o)
 	if err != nil {
 		return nil, err
 	}
-	infos := make([]AdapterInfo, len(all))
-	for i, a := range all {
-		infos[i] = a.info()
-	}
-	want := wanted(o.Adapter)
-	best, verdicts := choose(infos, want)
 	if best < 0 {
 		if len(all) == 0 {
 			return nil, ErrNoAdapter
 		}
-		return nil, &noMatch{want, verdicts}
+		return nil, &noMatch{wanted(o.Adapter), verdicts}
 	}
-	info := infos[best]
+	info, limits := all[best].info(), verdicts[best].Limits
 	if o.Profile && !info.Timestamps {
 		return nil, fmt.Errorf("gpu: %s has no timestamp queries; run without profiling", info.Name)
 	}
-	h, err := all[best].open(info.Limits, o.Profile)
+	h, err := all[best].open(limits, o.Profile)
 	if err != nil {
 		return nil, fmt.Errorf("gpu: open %s: %w", info, err)
 	}
 	d := &Device{
-		handle: h, verdicts: verdicts, info: info, limits: info.Limits,
+		handle: h, verdicts: verdicts, info: info, limits: limits,
 		kernels: kernels{all: map[kernelKey]*compilation{}}, groups: map[groupKey]driverBindGroup{},
 	}
 	if o.Profile {
@@ -76,10 +73,10 @@ func open(drv driver, o Options) (*Device, error) {
 	return d, nil
 }
 
-// Info describes the open adapter.
+// Info describes the open adapter, with the limits it could have been opened with.
 func (d *Device) Info() AdapterInfo { return d.info }
 
-// Limits are the device's limits.
+// Limits are the limits the device was opened with.
 func (d *Device) Limits() Limits { return d.limits }
 
 // Verdicts says of every adapter why it was or was not chosen.

@@ -1,5 +1,7 @@
 package gpu
 
+import "fmt"
+
 // Limits are the adapter limits umbra reads, in bytes or counts. They are asked of the device explicitly.
 type Limits struct {
 	BufferSize           uint64 // largest buffer
@@ -13,6 +15,25 @@ type Limits struct {
 	StorageOffsetAlign   uint32 // alignment of a storage binding's offset
 	UniformOffsetAlign   uint32 // alignment of a uniform binding's offset
 	BindingsPerBindGroup uint32
+}
+
+// LimitSet says which limits a device is opened with. The zero value is AdapterLimits.
+type LimitSet string
+
+const (
+	AdapterLimits LimitSet = "adapter" // all of the adapter's that umbra can use
+	FloorLimits   LimitSet = "floor"   // what every WebGPU device gives, and no more: who runs so runs on the smallest
+)
+
+// Within returns the limits of a device that is opened with the set on an adapter with limits l.
+func (s LimitSet) Within(l Limits) (Limits, error) {
+	switch s {
+	case "", AdapterLimits:
+		return l, nil
+	case FloorLimits:
+		return floorLimits, nil
+	}
+	return Limits{}, fmt.Errorf("gpu: limits %q are not known (%s, %s)", string(s), AdapterLimits, FloorLimits)
 }
 
 // The floor every WebGPU device gives (W3C WebGPU, "Limits", default column). Kernels are written for it.

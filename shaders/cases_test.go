@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"umbra/gpu"
 	"umbra/gpu/gputest"
 	"umbra/shaders"
 )
@@ -29,6 +30,16 @@ func TestCases(t *testing.T) {
 			}
 		})
 	}
+	t.Run("floor", func(t *testing.T) { // as this adapter runs them, within the limits of every WebGPU device
+		floor, err := gpu.Open(gpu.Options{Limits: gpu.FloorLimits})
+		require.NoError(t, err)
+		defer floor.Release()
+		for _, c := range shaders.Cases() {
+			r, err := c.Run(floor, shaders.TuningFor(floor.Info()))
+			require.NoError(t, err, c.Name)
+			assert.LessOrEqual(t, r.Error, r.Tolerance, c.Name)
+		}
+	})
 	after := d.Memory()
 	assert.LessOrEqual(t, after.Total(), before.Total()+1<<20, "buffers are given back")
 }

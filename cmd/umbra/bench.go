@@ -16,7 +16,7 @@ import (
 // benchCommand measures the speed of a model, of each kernel, or of a server.
 type benchCommand struct {
 	adapterFlag
-	What     string `arg:"" optional:"" default:"model" enum:"model,ops,serve" help:"model: prefill and decode speed of a model. ops: speed of each kernel, and its share of what the adapter can do; of the flags only --adapter and --json count. serve: many requests that arrive at random."`
+	What     string `arg:"" optional:"" default:"model" enum:"model,ops,serve" help:"model: prefill and decode speed of a model. ops: speed of each kernel, and its share of what the adapter can do; of the flags only --adapter, --limits and --json count. serve: many requests that arrive at random."`
 	File     string `name:"model" short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
 	Shape    string `placeholder:"NAME" help:"Instead of a file, a model of a true shape with random weights: llama3.1-8b, llama3.2-1b, qwen2.5-0.5b, smollm2-135m, gopher-28m."`
 	Type     string `default:"q8_0" help:"Weight type of --shape: f32, f16, bf16, q8_0, q4_0, q4_1."`
@@ -55,6 +55,7 @@ Examples:
 // modelReport is the JSON form.
 type modelReport struct {
 	Adapter gpu.AdapterInfo
+	Limits  string // adapter or floor
 	Model   string
 	Type    string `json:",omitempty"`
 	KVType  string
@@ -95,7 +96,9 @@ func (b benchCommand) model(c *console) error {
 		return usageError("no test fits the model's context of " + fmt.Sprint(plan.Config.Context) + " tokens; choose smaller -p, -n or -d")
 	}
 	o.KVType = kv
-	device, err := gpu.Open(gpu.Options{Adapter: b.Adapter, Profile: b.Profile})
+	open := b.device()
+	open.Profile = b.Profile
+	device, err := gpu.Open(open)
 	if err != nil {
 		return err
 	}
@@ -106,7 +109,7 @@ func (b benchCommand) model(c *console) error {
 		return err
 	}
 	defer m.Release()
-	report := modelReport{Adapter: device.Info(), Model: name, Type: b.typeName(), KVType: b.KVType, Weights: m.Plan().Weights}
+	report := modelReport{Adapter: device.Info(), Limits: b.Limits, Model: name, Type: b.typeName(), KVType: b.KVType, Weights: m.Plan().Weights}
 	table := term.NewTable("test", ">tok/s", ">min", ">max")
 	for _, t := range tests {
 		s, err := bench.Run(m, t, b.Runs)
@@ -200,7 +203,7 @@ func writeProfile(c *console, kernels []gpu.KernelTime) error {
 
 // ops measures each kernel.
 func (b benchCommand) ops(c *console) error {
-	device, err := gpu.Open(gpu.Options{Adapter: b.Adapter})
+	device, err := gpu.Open(b.device())
 	if err != nil {
 		return err
 	}
@@ -213,8 +216,9 @@ func (b benchCommand) ops(c *console) error {
 	if b.JSON {
 		return writeJSON(c.out, struct {
 			Adapter gpu.AdapterInfo
+			Limits  string
 			Ops     []bench.Op
-		}{device.Info(), all})
+		}{device.Info(), b.Limits, all})
 	}
 	t := term.NewTable("kernel", ">time", ">GB/s", ">GFLOP/s", ">share")
 	for _, op := range all {

@@ -50,6 +50,7 @@ func (f serveFlags) validate() error {
 // serveReport is the JSON form.
 type serveReport struct {
 	Adapter   *gpu.AdapterInfo `json:",omitempty"` // nil where simulated
+	Limits    string           // adapter or floor
 	Model     string
 	Type      string `json:",omitempty"`
 	KVType    string
@@ -76,7 +77,7 @@ func (b benchCommand) serve(c *console) error {
 		return err
 	}
 	defer done()
-	o := umbra.Options{Adapter: b.Adapter, Context: f.Context, KVType: b.KVType, Synchronous: f.Synchronous}
+	o := umbra.Options{Adapter: b.Adapter, Limits: gpu.LimitSet(b.Limits), Context: f.Context, KVType: b.KVType, Synchronous: f.Synchronous}
 	f.capacityFlags.apply(&o, 0)
 	plan, err := umbra.PlanFor(source, o)
 	if err != nil {
@@ -88,7 +89,7 @@ func (b benchCommand) serve(c *console) error {
 	if err != nil {
 		return err
 	}
-	report := serveReport{Model: name, Type: b.typeName(), KVType: b.KVType, Context: plan.Context, Sequences: plan.Sequences, Rows: plan.BatchTokens,
+	report := serveReport{Limits: b.Limits, Model: name, Type: b.typeName(), KVType: b.KVType, Context: plan.Context, Sequences: plan.Sequences, Rows: plan.BatchTokens,
 		KVTokens: plan.Blocks * model.BlockSize, Rate: f.Rate.String(), Prompt: load.Prompt.String(), Output: load.Output.String(), Shared: f.SharedPrefix, Seed: f.Seed}
 	policies := []serve.Policy{f.Policy}
 	if f.Compare {

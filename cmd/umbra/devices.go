@@ -9,9 +9,15 @@ import (
 	"umbra/gpu"
 )
 
-// adapterFlag is shared by the commands that choose an adapter.
+// adapterFlag is shared by the commands that open an adapter.
 type adapterFlag struct {
 	Adapter string `placeholder:"WHICH" help:"Adapter to use: its number, its kind (discrete, integrated, cpu) or part of its name. Default: $$UMBRA_ADAPTER, else the best."`
+	Limits  string `enum:"adapter,floor" default:"adapter" help:"Limits to keep to: all that the adapter has, or floor, WebGPU's default ones, which every WebGPU device has."`
+}
+
+// device is how the adapter is opened.
+func (f adapterFlag) device() gpu.Options {
+	return gpu.Options{Adapter: f.Adapter, Limits: gpu.LimitSet(f.Limits)}
 }
 
 type devicesCommand struct {
@@ -21,16 +27,18 @@ type devicesCommand struct {
 
 func (devicesCommand) Help() string {
 	return `The adapter with a * is the one that other commands use. Discrete GPUs come before integrated
-ones, then those that don't say, then CPUs; --adapter forces one.
+ones, then those that don't say, then CPUs; --adapter forces one. The limits shown are those that a
+command opens it with.
 
 Examples:
   umbra devices
   umbra devices --adapter cpu
+  umbra devices --limits floor
   umbra devices --json`
 }
 
 func (d devicesCommand) Run(c *console) error {
-	verdicts, err := gpu.Devices(d.Adapter)
+	verdicts, err := gpu.Devices(d.device())
 	if err != nil {
 		return err
 	}

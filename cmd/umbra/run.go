@@ -6,6 +6,7 @@ import (
 
 	"umbra"
 	"umbra/cmd/umbra/internal/term"
+	"umbra/gpu"
 	"umbra/scheduler"
 	"umbra/scheduler/sample"
 )
@@ -123,7 +124,7 @@ func (r *runCommand) Run(c *console) (err error) {
 	}
 	ctx, stop := untilInterrupted()
 	defer stop()
-	o := umbra.Options{Adapter: r.Adapter, Context: r.Context, KVType: r.KVType, Lazy: true, Warn: func(err error) { r.say(c, "%v", err) }}
+	o := umbra.Options{Adapter: r.Adapter, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType, Lazy: true, Warn: func(err error) { r.say(c, "%v", err) }}
 	if r.Policy == policyPriority {
 		o.Policy = scheduler.Priority
 	}

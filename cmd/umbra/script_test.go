@@ -61,7 +61,7 @@ func TestScript(t *testing.T) {
 
 // hasAdapter reports whether the commands will find an adapter.
 func hasAdapter() bool {
-	verdicts, err := gpu.Devices("")
+	verdicts, err := gpu.Devices(gpu.Options{})
 	for _, v := range verdicts {
 		if v.Chosen && err == nil {
 			return true

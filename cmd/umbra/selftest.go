@@ -23,6 +23,7 @@ any case is out of tolerance.
 Examples:
   umbra selftest
   umbra selftest --shape all --adapter cpu
+  umbra selftest --limits floor
   umbra selftest --only attention`
 }
 
@@ -31,7 +32,7 @@ func (s selftestCommand) Run(c *console) error {
 	if len(cases) == 0 {
 		return fmt.Errorf("no case has %q in its name; without --only all %d are checked", s.Only, len(shaders.Cases()))
 	}
-	device, err := gpu.Open(gpu.Options{Adapter: s.Adapter})
+	device, err := gpu.Open(s.device())
 	if err != nil {
 		return err
 	}

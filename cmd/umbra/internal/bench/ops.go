@@ -183,9 +183,11 @@ func (o *ops) list() []func() (measured, error) {
 	return all
 }
 
-// linear measures a product of rows tokens, going round enough copies of the weights that no cache holds them.
+// linear measures a product of rows tokens, going round enough copies of the weights that no cache holds them. Where n rows are
+// above the binding limit it takes the most that are not.
 func (o *ops) linear(f shaders.Format, n, k, rows int) (measured, error) {
 	const beyondCaches = 256 << 20
+	n = min(n, int(o.device.Limits().StorageBindingSize)/f.QuantBytes(k)&^63)
 	weight := n * f.RowBytes(k)
 	copies := 1
 	if rows <= 8 {
