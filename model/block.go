@@ -11,6 +11,8 @@ import (
 type block interface {
 	// prepare makes its launchers. The weights need not be loaded yet.
 	prepare(m *Model) error
+	// products are its matrices, with what is fused into them.
+	products() []*projection
 	// record adds its dispatches for a step.
 	record(s *step)
 }
@@ -94,6 +96,8 @@ func (a *attentionBlock) prepare(m *Model) (err error) {
 	return err
 }
 
+func (a *attentionBlock) products() []*projection { return []*projection{&a.qkv, &a.out} }
+
 func (a *attentionBlock) record(s *step) {
 	b, kv := s.model.buffers, s.model.kv[a.layer]
 	args := shaders.LinearArgs{Step: b.step, X: b.x, Y: b.qkv, Gain: a.norm.buffer}
@@ -136,8 +140,10 @@ func (l *layerBuilder) feedForward() block {
 	return f
 }
 
+func (f *feedForwardBlock) products() []*projection { return []*projection{&f.gate, &f.up, &f.down} }
+
 func (f *feedForwardBlock) prepare(m *Model) (err error) {
-	for _, p := range []*projection{&f.gate, &f.up, &f.down} {
+	for _, p := range f.products() {
 		if err := p.prepare(m); err != nil {
 			return err
 		}

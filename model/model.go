@@ -122,6 +122,9 @@ func (m *Model) linear(s shaders.LinearShape) (*shaders.Linear, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.PartsBytes(m.plan.BatchTokens) > 0 {
+		l.Parts = m.buffers.sums
+	}
 	m.linears[s] = l
 	return l, nil
 }

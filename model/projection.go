@@ -18,19 +18,30 @@ type projectionOp struct {
 	part   *part
 }
 
-// prepare makes the launchers.
-func (p *projection) prepare(m *Model) error {
+// products are the shapes of its parts, in order.
+func (p *projection) products() (all []shaders.LinearShape) {
 	offset := 0
 	for _, w := range p.matrices {
 		for i := range w.parts {
 			s := p.shape
 			s.Format, s.N, s.K, s.Offset = w.format, w.parts[i].rows, w.layout.SrcCols, offset
-			l, err := m.linear(s)
+			all = append(all, s)
+			offset += s.Outs()
+		}
+	}
+	return all
+}
+
+// prepare makes the launchers.
+func (p *projection) prepare(m *Model) error {
+	shapes := p.products()
+	for _, w := range p.matrices {
+		for i := range w.parts {
+			l, err := m.linear(shapes[len(p.ops)])
 			if err != nil {
 				return err
 			}
 			p.ops = append(p.ops, projectionOp{l, &w.parts[i]})
-			offset += s.Outs()
 		}
 	}
 	return nil

@@ -51,12 +51,12 @@ const narrowQueries = 4 // query rows of a lane of AttentionNarrow
 
 var (
 	narrowSplit = attentionSplit{128, 128, 64}
-	wideSplit   = attentionSplit{128, 128, 64}
+	wideSplit   = attentionSplit{256, 128, 64}
 )
 
 // tile is the layout for wide kernels.
 func (s AttentionShape) tile() attentionTile {
-	t := attentionTile{few: fewTile{256, 4, 2, 4, 8, true}, many: manyTile{8, 8}, split: wideSplit}
+	t := attentionTile{few: fewTile{128, 8, 4, 4, 16, true}, many: manyTile{8, 8}, split: wideSplit}
 	if s.KV.HeadDim > 128 {
 		t.many.rows = 4
 	}

@@ -109,15 +109,12 @@ type linearVariant struct {
 	full   bool
 	direct directTile
 	stream streamTile
-	walk   walkTile
 }
 
 func (v linearVariant) String() string {
 	switch v.file {
 	case "gemm_direct":
 		return v.direct.String()
-	case "matvec_walk":
-		return v.walk.String()
 	case "matvec_stream":
 		return fmt.Sprintf("%v,tokens=%d", v.stream, v.tokens)
 	}
@@ -218,6 +215,9 @@ func (l *Linear) variant(rows int) linearVariant {
 		}
 		return v
 	}
+	if t, ok := l.Shape.streamFor(rows); ok {
+		return streamVariant(t, rows)
+	}
 	if t, ok := l.Shape.directFor(directChoices, rows, l.Parts != nil); ok {
 		return directVariant(t)
 	}
@@ -246,7 +246,7 @@ func (l *Linear) kernel(rows int) (linearKernel, [3]uint32, error) {
 	switch v.file {
 	case "gemm_direct":
 		return k, [3]uint32{tiles * uint32(v.direct.parts), k.weights[0], k.weights[1]}, nil
-	case "matvec", "matvec_stream", "matvec_walk":
+	case "matvec", "matvec_stream":
 		return k, [3]uint32{k.weights[0], k.weights[1], tiles}, nil
 	}
 	return k, [3]uint32{k.weights[0], tiles, k.weights[1]}, nil
@@ -266,15 +266,6 @@ func (l *Linear) compile(v linearVariant) (k linearKernel, err error) {
 			}
 		}
 		k.kernel, err = compile(l.device, "gemm_direct.wgsl", name, main)
-		k.weights = l.device.Grid1(ceilDiv(main.Weights, main.Rows))
-		return k, err
-	}
-	if v.file == "matvec_walk" {
-		main, err := l.Shape.walk(v.walk)
-		if err != nil {
-			return k, err
-		}
-		k.kernel, err = compile(l.device, "matvec_walk.wgsl", name, main)
 		k.weights = l.device.Grid1(ceilDiv(main.Weights, main.Rows))
 		return k, err
 	}

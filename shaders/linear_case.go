@@ -83,24 +83,6 @@ func linearCases() []Case {
 			cases = append(cases, Case{name, func(b *bench) error { return b.linear(s, c.rows, v) }})
 		}
 	}
-	for i, c := range []struct {
-		s    LinearShape
-		rows int
-		tile walkTile
-	}{
-		{LinearShape{N: 70, K: 352, Norm: true, Bias: true, Stride: 160, Offset: 33}, 1, walkTile{lanes: 32, groups: 4, unroll: 4, laps: 3, ahead: true}},
-		{LinearShape{N: 129, K: 1536, Residual: true}, 1, walkTile{lanes: 96, groups: 2, unroll: 8, laps: 2, ahead: true}},
-		{LinearShape{N: 66, K: 544, Norm: true, Gate: true}, 3, walkTile{lanes: 48, groups: 2, unroll: 4, laps: 1}},
-		{LinearShape{N: 5, K: 31, Norm: true}, 1, walkTile{lanes: 16, groups: 8, unroll: 4, laps: 1}},
-	} {
-		for _, f := range formats {
-			s := c.s
-			s.Format, s.Eps, s.Stride = f, 1e-5, max(s.Stride, pad(s.Outs()))
-			v := walkVariant(c.tile)
-			name := fmt.Sprintf("linear %s %dx%d rows %d walk %d", f.Name, s.N, s.K, c.rows, i)
-			cases = append(cases, Case{name, func(b *bench) error { return b.linear(s, c.rows, v) }})
-		}
-	}
 	return cases
 }
 

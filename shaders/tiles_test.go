@@ -55,18 +55,6 @@ func (m *linearMeter) streams(s LinearShape, rows int) []linearVariant {
 			}
 		}
 	}
-	for _, held := range []int{16, 32, 64} {
-		lanes := (ceilDiv(s.K, held) + 15) &^ 15
-		if rows > 1 || lanes > 256 {
-			continue
-		}
-		groups := max(1, 64/lanes)
-		for _, t := range []walkTile{{lanes, groups, 8, 1, false}, {lanes, groups, 8, 2, false}, {lanes, groups, 4, 1, false}, {lanes, groups, 4, 2, false}, {lanes, groups, 4, 4, false}, {lanes, groups, 8, 4, false}, {lanes, groups, 4, 4, true}} {
-			if _, err := s.walk(t); err == nil && ceilDiv(s.N, groups*t.unroll*t.laps) >= 100 {
-				list = append(list, walkVariant(t))
-			}
-		}
-	}
 	if rows < 4 {
 		return list
 	}
