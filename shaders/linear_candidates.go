@@ -1,12 +1,13 @@
 package shaders
 
-// streamCandidates are tiles of MatvecStream worth a try for one token row, and the first streamFew of them for up to 8 rows.
-var streamCandidates = []streamTile{
-	{16, 8, 4, 1, true}, {32, 4, 4, 1, true}, {32, 4, 2, 1, true}, {16, 4, 4, 2, true},
-	{32, 4, 2, 2, true}, {16, 8, 4, 2, true}, {64, 4, 4, 1, true}, {32, 4, 4, 1, false},
-}
-
-const streamFew = 4
+// streamCandidates are tiles of MatvecStream worth a try for one token row, streamFew for up to 8.
+var (
+	streamCandidates = []streamTile{
+		{16, 8, 4, 1, true}, {32, 4, 4, 1, true}, {32, 4, 2, 1, true}, {16, 4, 4, 2, true},
+		{32, 4, 2, 2, true}, {16, 8, 4, 2, true}, {64, 4, 4, 1, true}, {32, 4, 4, 1, false},
+	}
+	streamFew = []streamTile{{8, 8, 4, 1, true}, {8, 16, 4, 1, true}, {16, 4, 4, 1, true}, {16, 8, 4, 1, true}, {32, 4, 4, 1, true}, {32, 4, 2, 1, true}}
+)
 
 // directCandidates are tiles of GemmDirect worth a try from one class of token rows to another. Tokens of 0 are as many as the class has.
 var directCandidates = []struct {
@@ -39,7 +40,7 @@ func (s LinearShape) candidates(rows int) []linearVariant {
 	if top <= 8 {
 		tokens, tiles := min(top, 4), streamCandidates
 		if tokens > 1 {
-			tiles = tiles[:streamFew]
+			tiles = streamFew
 		}
 		for _, t := range tiles {
 			if _, err := s.stream(t, tokens); err == nil {
