@@ -124,7 +124,7 @@ func (r *runCommand) Run(c *console) (err error) {
 	}
 	ctx, stop := untilInterrupted()
 	defer stop()
-	o := umbra.Options{Adapter: r.Adapter, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType, Lazy: true, Warn: func(err error) { r.say(c, "%v", err) }}
+	o := umbra.Options{Adapter: r.Adapter, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType, Lazy: true, Tuned: true, Warn: func(err error) { r.say(c, "%v", err) }}
 	if r.Policy == policyPriority {
 		o.Policy = scheduler.Priority
 	}
@@ -148,6 +148,9 @@ func (r *runCommand) Run(c *console) (err error) {
 	r.say(c, "%s", chosen(engine.Info().Verdicts))
 	if r.Verbose || r.KVMemory != (kvMemory{}) {
 		r.say(c, "%s", planText(engine.Info().Plan))
+	}
+	if t := engine.Info().Tuned; r.Verbose && t.Path != "" {
+		r.say(c, "%s", tunedText(t))
 	}
 	if err := r.loadSession(c, engine); err != nil {
 		return err
