@@ -15,7 +15,7 @@ import (
 	"umbra/shaders"
 )
 
-// Variable is the environment variable that, set to "off", has Load find nothing.
+// Variable is the environment variable that, set to "off", has For take the defaults.
 const Variable = "UMBRA_TUNE"
 
 // mostBytes is more than any file of ours has.
@@ -48,12 +48,12 @@ func Path(info gpu.AdapterInfo) (string, error) {
 	return filepath.Join(dir, "umbra", fmt.Sprintf("tune-%x.json", name[:8])), nil
 }
 
-// For is shaders.TuningFor with what Load finds, and the path of the file that is in use, if any. With an error, which is Load's, it is the
+// For is shaders.TuningFor with what Load finds, unless UMBRA_TUNE is off, and the path of the file that is in use, if any. With an error, which is Load's, it is the
 // default.
 func For(info gpu.AdapterInfo) (t shaders.Tuning, path string, err error) {
 	t = shaders.TuningFor(info)
-	if t.Narrow {
-		return t, "", nil // there is no choice
+	if t.Narrow || os.Getenv(Variable) == "off" {
+		return t, "", nil // a narrow tuning has no choice
 	}
 	if t.Choices, path, err = Load(info); t.Choices == nil {
 		path = ""
@@ -61,12 +61,9 @@ func For(info gpu.AdapterInfo) (t shaders.Tuning, path string, err error) {
 	return t, path, err
 }
 
-// Load returns an adapter's choices and the path of their file; none and no error if there is no file, or if UMBRA_TUNE is off. A file that
+// Load returns an adapter's choices and the path of their file; none and no error if there is no file. A file that
 // is damaged, or of another adapter, driver or version of umbra is an error that says what to do; defaults will do then.
 func Load(info gpu.AdapterInfo) (shaders.Choices, string, error) {
-	if os.Getenv(Variable) == "off" {
-		return nil, "", nil
-	}
 	path, err := Path(info)
 	if err != nil {
 		return nil, "", nil // without a cache folder there is no file

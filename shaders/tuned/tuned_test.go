@@ -68,10 +68,13 @@ func TestOff(t *testing.T) {
 	_, err := Save(info, someChoices())
 	require.NoError(t, err)
 	t.Setenv(Variable, "off")
-	choices, path, err := Load(info)
+	tuning, path, err := For(info)
 	require.NoError(t, err)
-	assert.Nil(t, choices)
+	assert.Equal(t, shaders.Tuning{}, tuning)
 	assert.Empty(t, path)
+	choices, _, err := Load(info) // what umbra tune adds to
+	require.NoError(t, err)
+	assert.Equal(t, someChoices(), choices)
 }
 
 // TestFor: choices come with the path of their file; CPUs have none.
