@@ -2,6 +2,7 @@ package shaders
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"umbra/gpu"
@@ -20,7 +21,7 @@ type effort struct {
 	weights    int           // bytes of copies of a matrix, more than caches hold
 	burn       time.Duration // for the clock to go up, each time that kernels have been compiled
 	submission time.Duration // of many turns, long beside the cost of submitting
-	rounds     int           // of all kernels; a kernel's shortest time counts
+	rounds     int           // of all kernels; a kernel's shortest time counts. Then as many of the fastest and the default alone
 }
 
 // Measured is the outcome of a product with a number of token rows.
@@ -106,15 +107,26 @@ func (t *Tuner) measure(m *linearMeter, rows int) (Measured, error) {
 			return out, err
 		}
 	}
+	best, err := t.race(all)
+	if err == nil && best != all[0] { // the least of many may be luck, which does not come twice
+		best, err = t.race([]*contestant{all[0], best})
+	}
+	out.DefaultTime, out.Best, out.BestTime = all[0].least, best.name, best.least
+	return out, err
+}
+
+// race times contestants in rounds and returns the fastest, or the first, which is the default, if it is hardly slower.
+func (t *Tuner) race(all []*contestant) (*contestant, error) {
+	for _, c := range all {
+		c.least = math.MaxInt64
+	}
 	for range t.effort.rounds {
 		for _, c := range all {
 			took, err := timed(t.device, c.turns, c.record)
 			if err != nil {
-				return out, err
+				return c, err
 			}
-			if c.least == 0 || took < c.least {
-				c.least = took
-			}
+			c.least = min(c.least, took)
 		}
 	}
 	best := all[0]
@@ -123,8 +135,7 @@ func (t *Tuner) measure(m *linearMeter, rows int) (Measured, error) {
 			best = c
 		}
 	}
-	out.DefaultTime, out.Best, out.BestTime = all[0].least, best.name, best.least
-	return out, nil
+	return best, nil
 }
 
 // contestants are the default and the candidates that give its result.
