@@ -272,6 +272,8 @@ func (l *Linear) compile(v linearVariant) (k linearKernel, err error) {
 		s.matvec(v, l.tuning.matvec)
 	case "gemm":
 		s.Rows, s.PerLane = gemmTile, 4
+	case "plain_linear":
+		s.Rows = plainLanes
 	}
 	k.kernel, err = compile(l.device, v.file+".wgsl", name, &s)
 	k.weights = l.device.Grid1(ceilDiv(s.Weights, s.Rows))

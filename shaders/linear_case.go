@@ -65,6 +65,10 @@ func linearCases() []Case {
 		name := fmt.Sprintf("linear %s %dx%d rows %d %v", c.s.Format.Name, c.s.N, c.s.K, c.rows, c.tile)
 		cases = append(cases, Case{name, func(b *bench) error { return b.linear(c.s, c.rows, directVariant(c.tile)) }})
 	}
+	for _, f := range formats {
+		s := LinearShape{Format: f, N: 70, K: 352, Residual: true, Stride: 96}
+		cases = append(cases, Case{"plain linear " + f.Name, func(b *bench) error { return b.linear(s, 5, linearVariant{file: "plain_linear", tokens: 1}) }})
+	}
 	return cases
 }
 
