@@ -3,6 +3,7 @@ package umbra
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"umbra/gpu"
 	"umbra/model"
@@ -75,12 +76,23 @@ func (o Options) share(src model.Source, sizes model.Options, adapter gpu.Adapte
 var roomy = gpu.Limits{BufferSize: 1 << 40, StorageBindingSize: 1 << 40}
 
 // swap is the room for KV blocks off the device, in whole blocks.
-func (o Options) swap(p model.Plan) kvswap.Config {
-	host := o.SwapBytes
+func (o Options) swap(p model.Plan) (kvswap.Config, error) {
+	block, host := p.BlockBytes(), o.SwapBytes
 	if host == 0 {
-		host = 1 << 30
+		host = max(1<<30, block)
 	}
-	return kvswap.Config{BlockBytes: int(p.BlockBytes()), HostBlocks: int(host / p.BlockBytes()), DiskBlocks: int(o.SwapDiskBytes / p.BlockBytes()), Dir: o.SwapDir}
+	if host < block {
+		return kvswap.Config{}, fmt.Errorf("umbra: %d bytes of host memory hold no KV block to swap; give at least %d, or preempt by recompute", host, block)
+	}
+	return kvswap.Config{BlockBytes: int(block), HostBlocks: int(host / block), DiskBlocks: int(o.SwapDiskBytes / block), Dir: o.SwapDir}, nil
+}
+
+// warm is what Open compiles: kernels of decoding, and of steps as large as they get.
+func (o Options) warm() []int {
+	if o.Lazy {
+		return []int{1}
+	}
+	return []int{1, math.MaxInt}
 }
 
 // sizes are the options as the model takes them.
@@ -90,5 +102,5 @@ func (o Options) sizes() (model.Options, error) {
 		return model.Options{}, err
 	}
 	return model.Options{Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Blocks: o.Blocks, KVBytes: o.KVBytes,
-		KVType: kv, Progress: o.Progress}, nil
+		KVType: kv, Progress: o.Progress, Warm: o.warm(), Lazy: o.Lazy}, nil
 }

@@ -107,6 +107,23 @@ func TestPrefixOption(t *testing.T) {
 	}
 }
 
+// TestLongPrefix has two prompts that begin with the same 1,000 tokens: of the second the tail alone is computed.
+func TestLongPrefix(t *testing.T) {
+	rows := 0
+	e := open(t, draft, umbra.Options{Context: 1024, Sequences: 2, OnStep: func(r umbra.StepRecord) { rows += r.Rows }})
+	prompt := make([]int32, 1010)
+	for i := range prompt {
+		prompt[i] = int32(i * i % 997)
+	}
+	alone := generate(context.Background(), e, umbra.Request{Tokens: prompt[:1000], MaxTokens: 1, IgnoreEnd: true})
+	require.NoError(t, alone.err)
+	a := generate(context.Background(), e, umbra.Request{Tokens: prompt, MaxTokens: 1, IgnoreEnd: true})
+	require.NoError(t, a.err)
+	assert.Equal(t, 1000/16*16, a.Usage.Cached)
+	require.NoError(t, e.Close())
+	assert.Equal(t, 1000+1010-1000/16*16, rows)
+}
+
 func TestOpenSource(t *testing.T) {
 	shape, err := model.ShapeOf("gopher-28m")
 	require.NoError(t, err)

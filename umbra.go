@@ -15,6 +15,7 @@ package umbra
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"umbra/gpu"
 	"umbra/model"
@@ -66,6 +67,10 @@ type Options struct {
 	// OnStep is told of each step when it is over, by the goroutine that makes the next: it must be quick, and not call the
 	// engine. Nil costs nothing.
 	OnStep func(StepRecord)
+	// Lazy ends Open when the weights are on the device, with the kernels that were compiled meanwhile; others are compiled when a step
+	// needs them. The first token of a single request comes sooner so. Without it Open compiles what decoding and prefill of
+	// long prompts need.
+	Lazy bool
 	// Progress is told how many bytes of weights have been sent to the device.
 	Progress func(done, total int64)
 }
@@ -79,6 +84,7 @@ type Engine struct {
 	eog    []int32
 	store  *kvswap.Store // nil if nothing is swapped
 	loop   *loop
+	opened Opened
 
 	fingerprint string // of the file, once it has been asked for; the loop's own
 }
@@ -127,28 +133,31 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 	if err != nil {
 		return nil, err
 	}
+	start := time.Now()
 	if e.device, err = gpu.Open(o.device()); err != nil {
 		return nil, err
 	}
+	e.opened.Device = time.Since(start)
 	if o.KVShare != 0 {
 		if sizes.KVBytes, err = o.share(src, sizes, e.device.Info()); err != nil {
 			return nil, err
 		}
 	}
+	start = time.Now()
 	if e.model, err = model.New(e.device, src, sizes); err != nil {
 		return nil, err
 	}
+	e.opened.Model = time.Since(start)
 	p := e.model.Plan()
-	for _, rows := range []int{1, p.BatchTokens} { // decode, and prefill of long prompts
-		if err := e.model.Warm(rows); err != nil {
-			return nil, err
-		}
-	}
 	c := scheduler.Config{BlockSize: model.BlockSize, Blocks: p.Blocks, MaxBatchTokens: p.BatchTokens, MaxSequences: p.Sequences,
 		Context: p.Context, Vocabulary: p.Config.Vocab, NoPrefixReuse: o.NoPrefixReuse, Policy: o.Policy}
 	steps := stepper{model: e.model, synchronous: o.Synchronous, record: o.OnStep}
 	if o.Preemption != scheduler.Recompute {
-		if e.store, err = kvswap.New(o.swap(p)); err != nil {
+		room, err := o.swap(p)
+		if err != nil {
+			return nil, err
+		}
+		if e.store, err = kvswap.New(room); err != nil {
 			return nil, err
 		}
 		c.Preemption, c.Store = o.Preemption, e.store
@@ -209,12 +218,18 @@ type Info struct {
 	Context      int
 	Plan         model.Plan
 	Memory       gpu.Account
+	Opened       Opened
+	Compiled     gpu.Compiled // since then too
 }
+
+// Opened is what Open took to open the adapter, and to bring the model's weights there and compile kernels meanwhile.
+type Opened struct{ Device, Model time.Duration }
 
 // Info describes the engine as it is now.
 func (e *Engine) Info() Info {
 	p := e.model.Plan()
-	return Info{e.device.Info(), e.device.Verdicts(), p.Config.Architecture, p.Config.Name, p.Context, p, e.device.Memory()}
+	return Info{e.device.Info(), e.device.Verdicts(), p.Config.Architecture, p.Config.Name, p.Context, p, e.device.Memory(),
+		e.opened, e.device.Compiled()}
 }
 
 // Profile is the time each kernel has taken, longest first, if Options.Profile was set.

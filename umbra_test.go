@@ -123,7 +123,8 @@ func TestGreedy(t *testing.T) {
 		{"one batch, within the limits of every device", umbra.Options{Context: 384, Sequences: 10, Limits: gpu.FloorLimits}, false, false},
 		{"one batch, no step ahead", umbra.Options{Context: 384, Sequences: 10, Synchronous: true}, false, false},
 		{"chunked at 16", umbra.Options{Context: 384, Sequences: 10, BatchTokens: 16}, false, false},
-		{"computed again", umbra.Options{Context: 384, Sequences: 10, Blocks: 24}, true, false},
+		{"computed again", umbra.Options{Context: 384, Sequences: 10, Blocks: 24, NoPrefixReuse: true}, true, false},
+		{"computed again, less what is found", umbra.Options{Context: 384, Sequences: 10, Blocks: 24}, true, false},
 		{"swapped", umbra.Options{Context: 384, Sequences: 10, Blocks: 24, Preemption: scheduler.Swap}, true, true},
 		{"swapped to disk", umbra.Options{Context: 384, Sequences: 10, Blocks: 24, Preemption: scheduler.Swap, NoPrefixReuse: true,
 			SwapBytes: 7 * block, SwapDiskBytes: 30 * block, SwapDir: t.TempDir()}, true, true},
@@ -155,7 +156,8 @@ func TestGreedy(t *testing.T) {
 		})
 	}
 	t.Run("forked", func(t *testing.T) {
-		e := open(t, gopher, umbra.Options{Context: 384, Sequences: 10})
+		shared := 0
+		e := open(t, gopher, umbra.Options{Context: 384, Sequences: 10, OnStep: func(r umbra.StepRecord) { shared = max(shared, r.BlocksShared) }})
 		for i, g := range list {
 			r := requests[i]
 			r.N = 2
@@ -168,6 +170,8 @@ func TestGreedy(t *testing.T) {
 			g.check(t, answer{tokens: tokens[0], Result: result})
 			assert.Equal(t, tokens[0], tokens[1])
 		}
+		require.NoError(t, e.Close()) // the last step has been recorded
+		assert.GreaterOrEqual(t, shared, len(list[longest].PromptIDs)/16, "the whole blocks of the longest prompt")
 	})
 }
 
@@ -186,6 +190,9 @@ func TestGreedyChunks(t *testing.T) {
 		{"with prefix hits", umbra.Options{Context: 384, Sequences: 10}, 384, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if os.Getenv("UMBRA_SOAK") != "" {
+				c.longest = 384
+			}
 			e := open(t, gopher, c.options)
 			var want []greedy
 			var ask []umbra.Request

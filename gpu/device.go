@@ -20,14 +20,15 @@ type Options struct {
 
 // Device is an open adapter.
 type Device struct {
-	mu       sync.Mutex
+	// mu is held by every call, and shared only by those that make shader modules.
+	mu       sync.RWMutex
 	handle   driverDevice
 	verdicts []Verdict
 	info     AdapterInfo
 	limits   Limits
 	account  Account
 	lastID   uint32
-	kernels  map[kernelKey]*Kernel
+	kernels  kernels
 	groups   map[groupKey]driverBindGroup
 	staging  []*Buffer // idle readback buffers, small ones first come first served
 	profile  *profile
@@ -61,7 +62,7 @@ func open(drv driver, o Options) (*Device, error) {
 	}
 	d := &Device{
 		handle: h, verdicts: verdicts, info: info, limits: limits,
-		kernels: map[kernelKey]*Kernel{}, groups: map[groupKey]driverBindGroup{},
+		kernels: kernels{all: map[kernelKey]*compilation{}}, groups: map[groupKey]driverBindGroup{},
 	}
 	if o.Profile {
 		if err := d.startProfile(); err != nil {
@@ -90,6 +91,7 @@ func (d *Device) Memory() Account {
 
 // Release waits for submitted work and frees everything. Buffers of the device are dead afterwards.
 func (d *Device) Release() {
+	d.kernels.release()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.handle == nil {
@@ -100,9 +102,8 @@ func (d *Device) Release() {
 		g.release()
 		delete(d.groups, k)
 	}
-	for k, p := range d.kernels {
-		p.handle.release()
-		delete(d.kernels, k)
+	for _, k := range d.Kernels() {
+		k.handle.release() // no others come, and none goes
 	}
 	for _, b := range d.staging {
 		d.releaseBuffer(b)

@@ -1,7 +1,7 @@
 package gpu
 
 // The driver interface is what gpu needs of a WebGPU binding, and no more. Calls on one driverDevice are serialised
-// by Device. Handles are opaque; each is released once, by the release method of the interface that made it.
+// by Device, but for createModule. Handles are opaque; each is released once, by the release method of the interface that made it.
 
 // driver lists adapters. Implemented by wgpuDriver (wgpu.go).
 type driver interface {
@@ -18,8 +18,11 @@ type driverAdapter interface {
 type driverDevice interface {
 	// createBuffer returns an *OutOfMemoryError's cause as error text when memory runs out.
 	createBuffer(label string, size uint64, use bufferUse) (driverBuffer, error)
-	// createPipeline compiles WGSL with entry point "main"; kinds[i] is the kind of @binding(i) in @group(0).
-	createPipeline(label, wgsl string, kinds []bindingKind) (driverPipeline, error)
+	// createModule reads WGSL. Several calls may run at once, but none beside another method's. A call that fails while others run
+	// may have its error returned by one of those instead; createPipeline then refuses its module.
+	createModule(label, wgsl string) (driverModule, error)
+	// createPipeline compiles a module's entry point "main"; kinds[i] is the kind of @binding(i) in @group(0).
+	createPipeline(label string, m driverModule, kinds []bindingKind) (driverPipeline, error)
 	createBindGroup(p driverPipeline, bindings []Binding) (driverBindGroup, error)
 	createQueries(count int) (driverQueries, error)
 	write(b driverBuffer, offset uint64, data []byte) error
@@ -54,6 +57,7 @@ type driverBuffer interface {
 	release()
 }
 
+type driverModule interface{ release() }
 type driverPipeline interface{ release() }
 type driverBindGroup interface{ release() }
 type driverQueries interface{ release() }

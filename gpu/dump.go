@@ -20,7 +20,7 @@ func dumpShader(name, wgsl string) error {
 	sum := sha256.Sum256([]byte(wgsl))
 	file := filepath.Join(dir, name+"-"+hex.EncodeToString(sum[:6])+".wgsl")
 	if err := os.WriteFile(file, []byte(wgsl), 0o644); err != nil {
-		return fmt.Errorf("gpu: %s: %w", DumpEnv, err)
+		return fmt.Errorf("%s: %w", DumpEnv, err)
 	}
 	return nil
 }

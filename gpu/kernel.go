@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
+	"time"
 )
 
 // Kernel is a compiled compute shader.
@@ -38,43 +40,147 @@ func bindingKinds(wgsl string) ([]bindingKind, error) {
 	return kinds, nil
 }
 
+// kernels are those of a device, compiled or being compiled.
+type kernels struct {
+	mu       sync.Mutex
+	all      map[kernelKey]*compilation
+	released bool // no more are taken
+	compiled Compiled
+}
+
+// Compiled is how many kernels a device has compiled, and what that took, added up over goroutines: Read is to read the text and
+// to write it for the driver, Driver what the driver made of that. Some drivers compile only when a kernel first runs.
+type Compiled struct {
+	Kernels      int
+	Read, Driver time.Duration
+}
+
+// Compiled is what has been compiled so far.
+func (d *Device) Compiled() Compiled {
+	d.kernels.mu.Lock()
+	defer d.kernels.mu.Unlock()
+	return d.kernels.compiled
+}
+
+// compilation is a kernel on its way: done is closed when the rest is final.
+type compilation struct {
+	done   chan struct{}
+	kernel *Kernel
+	err    error
+}
+
 // Kernel compiles wgsl (entry point main, all bindings in group 0), or returns the pipeline compiled before from the
-// same text.
+// same text. Several goroutines may compile at once; those that ask for the same kernel wait for one compilation.
 func (d *Device) Kernel(name, wgsl string) (*Kernel, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.handle == nil {
-		return nil, ErrReleased
-	}
 	key := kernelKey{name, wgsl}
-	if k := d.kernels[key]; k != nil {
-		return k, nil
+	d.kernels.mu.Lock()
+	c, mine := d.kernels.all[key], false
+	if c == nil && !d.kernels.released {
+		c, mine = &compilation{done: make(chan struct{})}, true
+		d.kernels.all[key] = c
 	}
+	d.kernels.mu.Unlock()
+	switch {
+	case c == nil:
+		return nil, ErrReleased
+	case mine:
+		d.compile(key, c)
+	}
+	<-c.done
+	return c.kernel, c.err
+}
+
+// compile fills a compilation in. One that fails is forgotten: who asks next tries again.
+func (d *Device) compile(key kernelKey, c *compilation) {
+	defer close(c.done)
+	if c.kernel, c.err = d.newKernel(key.name, key.wgsl); c.err != nil {
+		c.err = fmt.Errorf("gpu: kernel %s: %w", key.name, c.err)
+		d.kernels.mu.Lock()
+		delete(d.kernels.all, key)
+		d.kernels.mu.Unlock()
+	}
+}
+
+func (d *Device) newKernel(name, wgsl string) (*Kernel, error) {
 	kinds, err := bindingKinds(wgsl)
 	if err != nil {
-		return nil, fmt.Errorf("gpu: kernel %s: %w", name, err)
-	}
-	h, err := d.handle.createPipeline(name, wgsl, kinds)
-	if err != nil {
-		return nil, fmt.Errorf("gpu: kernel %s: %w", name, err)
-	}
-	k := &Kernel{Name: name, WGSL: wgsl, handle: h, kinds: kinds}
-	d.kernels[key] = k
-	if err := dumpShader(name, wgsl); err != nil {
 		return nil, err
 	}
-	return k, nil
+	d.mu.RLock() // a device is released when no kernel is being compiled
+	start := time.Now()
+	m, err := d.handle.createModule(name, wgsl)
+	read := time.Since(start)
+	d.mu.RUnlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	start = time.Now()
+	h, err := d.newPipeline(name, m, err, kinds)
+	driver := time.Since(start)
+	if err != nil { // it may be another kernel's error, or one whose cause another has got (driverDevice.createModule)
+		m, err = d.handle.createModule(name, wgsl)
+		h, err = d.newPipeline(name, m, err, kinds)
+	}
+	if err == nil {
+		if err = dumpShader(name, wgsl); err == nil {
+			d.kernels.count(read, driver)
+			return &Kernel{Name: name, WGSL: wgsl, handle: h, kinds: kinds}, nil
+		}
+		h.release()
+	}
+	return nil, err
+}
+
+// newPipeline makes a pipeline of a module, unless there is an error instead.
+func (d *Device) newPipeline(name string, m driverModule, err error, kinds []bindingKind) (driverPipeline, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer m.release()
+	return d.handle.createPipeline(name, m, kinds)
 }
 
 // Kernels returns every kernel compiled so far.
 func (d *Device) Kernels() []*Kernel {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	all := make([]*Kernel, 0, len(d.kernels))
-	for _, k := range d.kernels {
-		all = append(all, k)
+	d.kernels.mu.Lock()
+	defer d.kernels.mu.Unlock()
+	all := make([]*Kernel, 0, len(d.kernels.all))
+	for _, c := range d.kernels.all {
+		if c.over() && c.err == nil {
+			all = append(all, c.kernel)
+		}
 	}
 	return all
+}
+
+func (k *kernels) count(read, driver time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.compiled.Kernels++
+	k.compiled.Read += read
+	k.compiled.Driver += driver
+}
+
+// release refuses further kernels, and waits until none is being compiled.
+func (k *kernels) release() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.released = true
+	for _, c := range k.all {
+		if !c.over() {
+			k.mu.Unlock()
+			<-c.done
+			k.mu.Lock()
+		}
+	}
+}
+
+func (c *compilation) over() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // Grid1 is the grid for n workgroups in a row, folded into y past the limit of a dimension. Kernels recover the number as

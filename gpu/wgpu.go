@@ -133,17 +133,26 @@ func (d *wgpuDevice) createBuffer(label string, size uint64, use bufferUse) (dri
 	return buf, nil
 }
 
-func (d *wgpuDevice) createPipeline(label, wgsl string, kinds []bindingKind) (driverPipeline, error) {
+// createModule may fail in another's stead: the binding opens an error scope around each call, and the library keeps one stack of
+// scopes for all threads. wgpu-core 0.17 lets modules be made at the same time, but no pipelines: it locks all layouts for writing
+// while the driver compiles one, and all devices for reading, which writes and submissions wait for.
+func (d *wgpuDevice) createModule(label, wgsl string) (driverModule, error) {
 	if d.lost {
 		return nil, ErrLost
 	}
-	module, err := d.device.CreateShaderModule(&wgpu.ShaderModuleDescriptor{
+	m, err := d.device.CreateShaderModule(&wgpu.ShaderModuleDescriptor{
 		Label: label, WGSLDescriptor: &wgpu.ShaderModuleWGSLDescriptor{Code: wgsl},
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer module.Release()
+	return &wgpuModule{d, m}, nil
+}
+
+func (d *wgpuDevice) createPipeline(label string, m driverModule, kinds []bindingKind) (driverPipeline, error) {
+	if d.lost {
+		return nil, ErrLost
+	}
 	entries := make([]wgpu.BindGroupLayoutEntry, len(kinds))
 	for i, k := range kinds {
 		t := [...]wgpu.BufferBindingType{
@@ -164,7 +173,7 @@ func (d *wgpuDevice) createPipeline(label, wgsl string, kinds []bindingKind) (dr
 	}
 	defer layout.Release()
 	p, err := d.device.CreateComputePipeline(&wgpu.ComputePipelineDescriptor{
-		Label: label, Layout: layout, Compute: wgpu.ProgrammableStageDescriptor{Module: module, EntryPoint: "main"}})
+		Label: label, Layout: layout, Compute: wgpu.ProgrammableStageDescriptor{Module: m.(*wgpuModule).module, EntryPoint: "main"}})
 	if err != nil {
 		groupLayout.Release()
 		return nil, err
@@ -285,6 +294,17 @@ func (b *wgpuBuffer) release() {
 	b.buffer.Release()
 	if b.mapping.c != nil {
 		b.mapping.free()
+	}
+}
+
+type wgpuModule struct {
+	device *wgpuDevice
+	module *wgpu.ShaderModule
+}
+
+func (m *wgpuModule) release() {
+	if !m.device.lost {
+		m.module.Release()
 	}
 }
 

@@ -9,12 +9,12 @@ import (
 
 // block is a residual branch of a layer: it reads the stream, and adds to it.
 type block interface {
-	// prepare makes its launchers, once the weights are loaded.
+	// prepare makes its launchers. The weights need not be loaded yet.
 	prepare(m *Model) error
+	// products are its matrices, with what is fused into them.
+	products() []*projection
 	// record adds its dispatches for a step.
 	record(s *step)
-	// warm compiles the kernels that a step with so many rows needs.
-	warm(rows int) error
 }
 
 // layerBuilder lays out the blocks of one layer.
@@ -96,6 +96,8 @@ func (a *attentionBlock) prepare(m *Model) (err error) {
 	return err
 }
 
+func (a *attentionBlock) products() []*projection { return []*projection{&a.qkv, &a.out} }
+
 func (a *attentionBlock) record(s *step) {
 	b, kv := s.model.buffers, s.model.kv[a.layer]
 	args := shaders.LinearArgs{Step: b.step, X: b.x, Y: b.qkv, Gain: a.norm.buffer}
@@ -107,16 +109,6 @@ func (a *attentionBlock) record(s *step) {
 	a.attention.Run(s.pass, s.few, s.splits, s.many, shaders.AttentionArgs{
 		Step: b.step, Input: b.input, Q: b.qkv, Y: b.attended, Partial: b.partial, KV: kv})
 	a.out.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: b.attended, Y: b.x})
-}
-
-func (a *attentionBlock) warm(rows int) error {
-	if err := a.qkv.warm(rows); err != nil {
-		return err
-	}
-	if err := a.attention.Warm(rows <= shaders.FewRows, false, rows > shaders.FewRows); err != nil {
-		return err
-	}
-	return a.out.warm(rows)
 }
 
 // feedForwardBlock is norm, gate and up with activation, down, residual: 2 dispatches, or 4 where gate and up differ in
@@ -148,8 +140,10 @@ func (l *layerBuilder) feedForward() block {
 	return f
 }
 
+func (f *feedForwardBlock) products() []*projection { return []*projection{&f.gate, &f.up, &f.down} }
+
 func (f *feedForwardBlock) prepare(m *Model) (err error) {
-	for _, p := range []*projection{&f.gate, &f.up, &f.down} {
+	for _, p := range f.products() {
 		if err := p.prepare(m); err != nil {
 			return err
 		}
@@ -168,15 +162,6 @@ func (f *feedForwardBlock) record(s *step) {
 		f.glu.Run(s.pass, s.rows, b.step, b.gate, b.up)
 	}
 	f.down.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: b.gate, Y: b.x})
-}
-
-func (f *feedForwardBlock) warm(rows int) error {
-	for _, p := range []*projection{&f.gate, &f.up, &f.down} {
-		if err := p.warm(rows); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // needsUp reports whether the block wants a buffer for up of its own.

@@ -15,22 +15,24 @@ type buffers struct {
 	qkv      *gpu.Buffer // rows × (Heads + 2 KVHeads) · HeadDim
 	attended *gpu.Buffer // rows × Heads · HeadDim
 	partial  *gpu.Buffer // parts of split contexts
+	sums     *gpu.Buffer // of parts of the columns of matrices, see shaders.Linear.Parts
 	gate     *gpu.Buffer // rows × FeedForward
 	up       *gpu.Buffer // as gate, where a layer's gate and up differ in type
 	normed   *gpu.Buffer // outputs × Embed
 	logits   *gpu.Buffer // outputs × Vocab
+	slices   *gpu.Buffer // outputs × candidates of slices of the vocabulary, where it is large
 	top      *gpu.Buffer // outputs × shaders.MaxTopK pairs
 }
 
 // scratchSizes are the buffers' sizes in bytes, and how many one-row tiles partial has room for.
 type scratchSizes struct {
-	input, x, qkv, attended, partial, gate, up, normed, logits, top uint64
+	input, x, qkv, attended, partial, sums, gate, up, normed, logits, slices, top uint64
 
 	fewTiles int
 }
 
 func (s scratchSizes) all() []uint64 {
-	return []uint64{shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.gate, s.up, s.normed, s.logits, s.top}
+	return []uint64{shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.sums, s.gate, s.up, s.normed, s.logits, s.slices, s.top}
 }
 
 func (s scratchSizes) total() uint64 {
@@ -56,23 +58,29 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 	s := scratchSizes{
 		input: 4 * uint64(words), x: floats(p.BatchTokens, c.Embed), qkv: floats(p.BatchTokens, q+2*c.KVHeads*c.HeadDim),
 		attended: floats(p.BatchTokens, q), partial: uint64(tiles * one), gate: floats(p.BatchTokens, c.FeedForward),
-		normed: floats(p.Outputs, c.Embed), logits: floats(p.Outputs, c.Vocab), top: uint64(p.Outputs * shaders.MaxTopK * 8),
+		normed: floats(p.Outputs, c.Embed), logits: floats(p.Outputs, c.Vocab),
+		slices: uint64(p.Outputs * shaders.TopKCandidateBytes(c.Vocab)), top: uint64(p.Outputs * shaders.MaxTopK * 8),
 		fewTiles: tiles,
 	}
 	for _, b := range p.weights.blocks {
 		if f, ok := b.(*feedForwardBlock); ok && f.needsUp() {
 			s.up = s.gate
 		}
+		for _, product := range b.products() {
+			for _, shape := range product.products() {
+				s.sums = max(s.sums, uint64(shape.PartsBytes(p.BatchTokens)))
+			}
+		}
 	}
 	return s
 }
 
 func (b *buffers) all() []**gpu.Buffer {
-	return []**gpu.Buffer{&b.step, &b.input, &b.x, &b.qkv, &b.attended, &b.partial, &b.gate, &b.up, &b.normed, &b.logits, &b.top}
+	return []**gpu.Buffer{&b.step, &b.input, &b.x, &b.qkv, &b.attended, &b.partial, &b.sums, &b.gate, &b.up, &b.normed, &b.logits, &b.slices, &b.top}
 }
 
 func (b *buffers) allocate(d *gpu.Device, s scratchSizes) (err error) {
-	names := []string{"step", "input", "x", "qkv", "attended", "partial", "gate", "up", "normed", "logits", "top"}
+	names := []string{"step", "input", "x", "qkv", "attended", "partial", "sums", "gate", "up", "normed", "logits", "slices", "top"}
 	sizes := s.all()
 	for i, p := range b.all() {
 		if sizes[i] == 0 {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -20,6 +21,7 @@ const (
 
 // loader moves weights to a device.
 type loader struct {
+	ctx         context.Context // ends it early
 	device      *gpu.Device
 	src         Source
 	progress    func(done, total int64)
@@ -29,8 +31,8 @@ type loader struct {
 }
 
 // load makes and fills the weights' buffers.
-func (w *weights) load(d *gpu.Device, src Source, progress func(done, total int64)) error {
-	l := &loader{device: d, src: src, progress: progress, total: int64(w.bytes())}
+func (w *weights) load(ctx context.Context, d *gpu.Device, src Source, progress func(done, total int64)) error {
+	l := &loader{ctx: ctx, device: d, src: src, progress: progress, total: int64(w.bytes())}
 	return l.load(w)
 }
 
@@ -92,6 +94,9 @@ func floats(src Source, t gguf.Tensor) ([]float32, error) {
 }
 
 func (l *loader) part(m *matrix, p *part) (err error) {
+	if err := l.ctx.Err(); err != nil {
+		return err
+	}
 	name := m.tensors[0].Name
 	quants, scales := m.layout.QuantBytesPerRow, m.layout.ScaleBytesPerRow
 	if p.weights.Quants, err = l.device.NewBuffer(name, gpu.Weights, uint64(p.rows*quants)); err != nil {
@@ -164,6 +169,9 @@ func (m *matrix) locate(i, most int) (t gguf.Tensor, row, run int) {
 }
 
 func (l *loader) write(b *gpu.Buffer, offset uint64, data []byte) error {
+	if err := l.ctx.Err(); err != nil {
+		return err
+	}
 	if err := l.device.Write(b, offset, data); err != nil {
 		return fmt.Errorf("model: %w", err)
 	}

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"runtime"
 	"testing"
 
@@ -32,7 +33,7 @@ func TestLoadStagesLittle(t *testing.T) {
 	defer w.release()
 	var done, longest int64
 	flushes, staged := 0, 0
-	l := &loader{device: d, src: src, total: int64(w.bytes())}
+	l := &loader{ctx: context.Background(), device: d, src: src, total: int64(w.bytes())}
 	l.progress = func(now, total int64) {
 		longest = max(longest, now-done)
 		if l.staged < staged {

@@ -36,8 +36,8 @@ type Model struct {
 type fed struct{ outputs, candidates int }
 
 type gatherOp struct {
-	gather  *shaders.Gather
-	weights shaders.Weights
+	gather *shaders.Gather
+	part   *part
 }
 
 // New lays the source's model out on the device and loads it.
@@ -72,16 +72,19 @@ func (m *Model) build(src Source, o Options) (err error) {
 	if err := m.allocate(); err != nil {
 		return err
 	}
-	if err := m.weights.load(m.device, src, o.Progress); err != nil {
-		return err
-	}
+	return m.start(src, o)
+}
+
+// prepare makes the launchers. It compiles the kernels that all steps need in one form.
+func (m *Model) prepare() (err error) {
 	c, w := m.plan.Config, m.weights
-	for _, p := range w.embed.parts {
+	for i := range w.embed.parts {
+		p := &w.embed.parts[i]
 		g, err := shaders.NewGather(m.device, shaders.GatherShape{Format: w.embed.format, N: p.rows, Cols: c.Embed, First: p.first})
 		if err != nil {
 			return err
 		}
-		m.gathers = append(m.gathers, gatherOp{g, p.weights})
+		m.gathers = append(m.gathers, gatherOp{g, p})
 	}
 	for _, b := range w.blocks {
 		if err := b.prepare(m); err != nil {
@@ -92,7 +95,7 @@ func (m *Model) build(src Source, o Options) (err error) {
 		return err
 	}
 	m.blocks = shaders.NewBlockCopy(m.device, m.plan.kv)
-	m.topK = shaders.NewTopK(m.device, c.Vocab)
+	m.topK = shaders.NewTopK(m.device, m.tuning, c.Vocab)
 	m.head = projection{matrices: []*matrix{w.output}, shape: shaders.LinearShape{Outputs: true, Stride: shaders.PadCols(c.Vocab)}}
 	return m.head.prepare(m)
 }
@@ -119,6 +122,9 @@ func (m *Model) linear(s shaders.LinearShape) (*shaders.Linear, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.PartsBytes(m.plan.BatchTokens) > 0 {
+		l.Parts = m.buffers.sums
+	}
 	m.linears[s] = l
 	return l, nil
 }
@@ -134,19 +140,6 @@ func (m *Model) rope(s shaders.RopeShape) (*shaders.Rope, error) {
 	}
 	m.ropes[s] = r
 	return r, nil
-}
-
-// Warm compiles what steps of so many rows need, with any output: one row for decode, BatchTokens for prefill.
-func (m *Model) Warm(rows int) error {
-	for _, b := range m.weights.blocks {
-		if err := b.warm(rows); err != nil {
-			return err
-		}
-	}
-	if err := m.head.warm(min(rows, m.plan.Outputs)); err != nil {
-		return err
-	}
-	return m.topK.Warm(1)
 }
 
 // Plan is what the model takes and how it is sized.

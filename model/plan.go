@@ -22,6 +22,10 @@ type Options struct {
 	KVBytes  uint64
 	KVType   KVType
 	Progress func(done, total int64) // bytes of weights on their way to the device
+	// Warm lists numbers of token rows, at most BatchTokens counting, of steps whose kernels are compiled while the weights are on
+	// their way. Lazy leaves those that are not begun when the weights are there; a step that needs them compiles them.
+	Warm []int
+	Lazy bool
 }
 
 // Plan is what a model takes on a device, in bytes; the device's account shows the same.

@@ -14,23 +14,34 @@ type projection struct {
 }
 
 type projectionOp struct {
-	linear  *shaders.Linear
-	weights shaders.Weights
+	linear *shaders.Linear
+	part   *part
 }
 
-// prepare makes the launchers, once the weights are loaded.
-func (p *projection) prepare(m *Model) error {
+// products are the shapes of its parts, in order.
+func (p *projection) products() (all []shaders.LinearShape) {
 	offset := 0
 	for _, w := range p.matrices {
-		for _, part := range w.parts {
+		for i := range w.parts {
 			s := p.shape
-			s.Format, s.N, s.K, s.Offset = w.format, part.rows, w.layout.SrcCols, offset
-			l, err := m.linear(s)
+			s.Format, s.N, s.K, s.Offset = w.format, w.parts[i].rows, w.layout.SrcCols, offset
+			all = append(all, s)
+			offset += s.Outs()
+		}
+	}
+	return all
+}
+
+// prepare makes the launchers.
+func (p *projection) prepare(m *Model) error {
+	shapes := p.products()
+	for _, w := range p.matrices {
+		for i := range w.parts {
+			l, err := m.linear(shapes[len(p.ops)])
 			if err != nil {
 				return err
 			}
-			p.ops = append(p.ops, projectionOp{l, part.weights})
-			offset += s.Outs()
+			p.ops = append(p.ops, projectionOp{l, &w.parts[i]})
 		}
 	}
 	return nil
@@ -39,17 +50,7 @@ func (p *projection) prepare(m *Model) error {
 // record multiplies rows rows; a's weights are filled in.
 func (p *projection) record(pass *gpu.Pass, rows int, a shaders.LinearArgs) {
 	for _, op := range p.ops {
-		a.Weights = op.weights
+		a.Weights = op.part.weights
 		op.linear.Run(pass, rows, a)
 	}
-}
-
-// warm compiles the kernels for a number of rows.
-func (p *projection) warm(rows int) error {
-	for _, op := range p.ops {
-		if err := op.linear.Warm(rows); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -193,7 +193,7 @@ func (s *step) upload() error {
 			size, list = m.shared.ManyTile(), &many
 		} else {
 			for _, pos := range b.Positions[q.Start:][:q.Rows] { // a longer context may be in fewer, longer parts
-				s.splits = max(s.splits, shaders.SplitCount(int(pos)+1))
+				s.splits = max(s.splits, m.shared.SplitCount(int(pos)+1))
 			}
 		}
 		for i := 0; i < q.Rows; i += size {
@@ -232,7 +232,7 @@ func (s *step) run() (*Flight, error) {
 		}
 	}
 	for _, g := range m.gathers {
-		g.gather.Run(s.pass, s.rows, b.step, b.input, g.weights, b.top, b.x)
+		g.gather.Run(s.pass, s.rows, b.step, b.input, g.part.weights, b.top, b.x)
 	}
 	for _, block := range m.weights.blocks {
 		block.record(s)
@@ -242,7 +242,7 @@ func (s *step) run() (*Flight, error) {
 		m.norm.Run(s.pass, s.outputs, b.step, b.input, b.x, m.weights.norm.buffer, b.normed)
 		m.head.record(s.pass, s.outputs, shaders.LinearArgs{Step: b.step, X: b.normed, Y: b.logits})
 		f.candidates = m.topK.Capacity(max(1, s.batch.TopK))
-		m.topK.Run(s.pass, s.outputs, f.candidates, b.step, b.logits, b.top)
+		m.topK.Run(s.pass, s.outputs, f.candidates, shaders.TopKArgs{Step: b.step, Logits: b.logits, Candidates: b.slices, Y: b.top})
 		f.top = make([]byte, s.outputs*f.candidates*8)
 		s.pass.Read(b.top, 0, f.top)
 		f.logits = s.readLogits()

@@ -28,7 +28,7 @@ func (s *Scheduler) Check() error {
 	}
 	for _, q := range s.waiting {
 		tables = append(tables, q.table)
-		if q.computed != 0 || q.rows != 0 || q.next != 0 || q.table.Len() != 0 || q.ended {
+		if q.computed != 0 || q.rows != 0 || q.table.Len() != 0 || q.ended {
 			return fmt.Errorf("scheduler: sequence %d waits with %d tokens computed, %d rows in flight, %d reserved, ended %v",
 				q.id, q.computed, q.rows, q.table.Len(), q.ended)
 		}
@@ -140,9 +140,9 @@ func (s *Scheduler) checkRunning(q *sequence) error {
 		return fmt.Errorf("scheduler: sequence %d has reserved %d tokens, with %d computed and %d rows in flight", q.id, reserved, q.computed, q.rows)
 	case q.ended:
 		return nil // what it knows may end before what was computed for it
-	case q.rows < 0 || q.next != 0 || q.promised < 0 || q.promised > len(s.flights) || q.pending() < 0:
-		return fmt.Errorf("scheduler: sequence %d has %d rows in flight and %d for the next step, %d tokens promised and %d to compute",
-			q.id, q.rows, q.next, q.promised, q.pending())
+	case q.rows < 0 || q.promised < 0 || q.promised > len(s.flights) || q.pending() < 0:
+		return fmt.Errorf("scheduler: sequence %d has %d rows in flight, %d tokens promised and %d to compute",
+			q.id, q.rows, q.promised, q.pending())
 	case len(s.flights) == 0 && q.pending() < 1 && !q.ready():
 		return fmt.Errorf("scheduler: sequence %d knows %d tokens and has computed %d", q.id, len(q.tokens), q.computed)
 	case reserved > len(q.tokens)+q.promised:

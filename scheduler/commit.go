@@ -11,7 +11,7 @@ import (
 // Commit takes back the oldest step in flight with what it gave: b.Outputs() values, in row order. It returns an event
 // for each sequence that gained a token or ended, in the batch's order. A sequence whose output cannot be sampled ends as
 // Failed and the others go on. An error means that b is not that step or out has the wrong length, and that nothing
-// has changed: the step can still be committed, or given to Fail.
+// has changed: the step can still be committed, or given to Fail. The slice of events is good until the next Commit.
 func (s *Scheduler) Commit(b *batch.Batch, out []batch.Output) ([]Event, error) {
 	f, err := s.inFlight(b)
 	if err != nil {
@@ -23,7 +23,7 @@ func (s *Scheduler) Commit(b *batch.Batch, out []batch.Output) ([]Event, error) 
 	s.counted.Steps++
 	s.counted.Rows += len(b.Tokens)
 	s.counted.Outputs += len(out)
-	events := make([]Event, 0, len(out))
+	events := s.events[:0]
 	for _, q := range f.shares {
 		s.counted.Recomputed += max(0, min(q.reached, q.computed+q.rows)-q.computed)
 		q.settle()
@@ -33,6 +33,7 @@ func (s *Scheduler) Commit(b *batch.Batch, out []batch.Output) ([]Event, error) 
 		out = out[q.outputs:]
 	}
 	s.land()
+	s.events = events
 	return events, nil
 }
 
@@ -140,7 +141,17 @@ func (s *Scheduler) gain(q *sequence, id int32, err error) Event {
 	if err != nil {
 		return q.end(Event{Err: fmt.Errorf("scheduler: sequence %d: %w", q.id, err)}, Failed)
 	}
-	return q.accept(id, s.config.Piece)
+	return q.accept(s.one(id), s.config.Piece)
+}
+
+// one returns a slice of one token. Many are made of one allocation.
+func (s *Scheduler) one(id int32) []int32 {
+	const many = 256
+	if len(s.ids) == cap(s.ids) {
+		s.ids = make([]int32, 0, many)
+	}
+	s.ids = append(s.ids, id)
+	return slices.Clip(s.ids[len(s.ids)-1:])
 }
 
 // sweep forgets those of the running that have ended and have no rows in flight, and frees their blocks.

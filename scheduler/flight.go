@@ -34,7 +34,7 @@ func (q share) settle() {
 
 // takeOff puts an empty flight behind those under way.
 func (s *Scheduler) takeOff() *flight {
-	f := new(flight)
+	f := &flight{batch: new(batch.Batch)}
 	if n := len(s.spare); n > 0 {
 		f, s.spare = s.spare[n-1], s.spare[:n-1]
 	}
@@ -60,7 +60,6 @@ func (s *Scheduler) land() {
 	for _, left := range s.flights {
 		left.latest = false
 	}
-	f.batch = nil
 	clear(f.shares)
 	clear(f.moved)
 	f.shares, f.moved = f.shares[:0], f.moved[:0]

@@ -10,7 +10,7 @@ import (
 // Next lays out the next step, or returns nil when there is nothing to do. The step is in flight until Commit or Fail
 // takes the same batch back. While one is in flight Next lays out the step that follows it, where that can be foreseen: no
 // sequence needs a token that only the host can choose, and nobody has to lose blocks. Where not, it returns nil until the
-// first is committed. It panics while two are in flight.
+// first is committed. It panics while two are in flight. Once taken back a batch is good until the Next that follows.
 //
 // Sequences with one token to compute come first, in order, then the budget's remainder goes to longer ones, in order,
 // then to newly admitted ones. Whoever has one token to compute has its row in every step, as the budget has a row for
@@ -26,10 +26,8 @@ func (s *Scheduler) Next() *batch.Batch {
 		}
 	}
 	s.reserve()
-	budget := s.plan()
-	before := len(s.running)
-	s.admit(budget)
-	if budget == s.config.MaxBatchTokens && len(s.running) == before {
+	s.admit(s.plan())
+	if len(s.planned) == 0 {
 		return nil
 	}
 	return s.layOut()
@@ -62,19 +60,38 @@ func (s *Scheduler) reserve() {
 // plan gives rows to running sequences, those with one token to compute first, and returns what is left of the budget.
 func (s *Scheduler) plan() (left int) {
 	budget := s.config.MaxBatchTokens
+	s.planned, s.longer, s.sealing = s.planned[:0], s.longer[:0], s.sealing[:0]
 	for _, q := range s.running {
-		if q.pending() == 1 && !q.follows() && !q.ended {
-			q.next = 1
-			budget--
+		if q.follows() || q.ended {
+			continue
+		}
+		s.expect(q)
+		switch n := q.pending(); {
+		case n == 1:
+			budget -= s.give(q, n)
+		case n > 1:
+			s.longer = append(s.longer, q)
 		}
 	}
-	for _, q := range s.running {
-		if q.next == 0 && !q.follows() && !q.ended {
-			q.next = min(q.pending(), budget)
-			budget -= q.next
-		}
+	for _, q := range s.longer {
+		budget -= s.give(q, min(q.pending(), budget))
 	}
 	return budget
+}
+
+// give plans rows of a sequence, and returns how many.
+func (s *Scheduler) give(q *sequence, rows int) int {
+	if rows > 0 {
+		s.planned = append(s.planned, share{sequence: q, rows: rows})
+	}
+	return rows
+}
+
+// expect notes a running sequence that is about to compute a block or more.
+func (s *Scheduler) expect(q *sequence) {
+	if q.target()-q.computed >= s.config.BlockSize {
+		s.sealing = append(s.sealing, q)
+	}
 }
 
 // admit starts waiting groups, in order, while there is budget for a row, places, and blocks for all of their known
@@ -91,8 +108,8 @@ func (s *Scheduler) admit(budget int) {
 	}
 	spare := len(s.running)
 	for _, q := range s.running {
-		if q == q.group.members[0] {
-			spare += q.group.blocksApart(s.blocks.Need, s.blocks.Size())
+		if g := q.group; !g.apart && q == g.members[0] {
+			spare += g.blocksApart(s.blocks.Need, s.blocks.Size())
 		}
 	}
 	for budget > 0 && len(s.waiting) > 0 {
@@ -121,8 +138,8 @@ func (s *Scheduler) admit(budget int) {
 			apart = g.members[:1]
 		}
 		for i, q := range apart {
-			q.next = min(q.pending(), budget-(len(apart)-1-i))
-			budget -= q.next
+			s.expect(q)
+			budget -= s.give(q, min(q.pending(), budget-(len(apart)-1-i)))
 		}
 	}
 }
@@ -163,8 +180,8 @@ func (s *Scheduler) awaits(q *sequence, found int) bool {
 		return false
 	}
 	all := q.target()
-	for _, r := range s.running {
-		if r.ended || r.follows() || r.target()-r.computed < s.config.BlockSize || (min(r.target(), all)-found)*2 < all-found {
+	for _, r := range s.sealing {
+		if (min(r.target(), all)-found)*2 < all-found {
 			continue
 		}
 		same := common(r.tokens[:min(r.target(), len(r.tokens))], q.tokens[:all-1])
@@ -213,19 +230,10 @@ func (s *Scheduler) preemptLast() {
 
 // layOut makes the planned rows a batch and puts it in flight.
 func (s *Scheduler) layOut() *batch.Batch {
-	rows := 0
-	for _, q := range s.running {
-		rows += q.next
-	}
-	b := &batch.Batch{
-		Tokens:    make([]int32, 0, rows),
-		Positions: make([]int32, 0, rows),
-		Slots:     make([]int32, 0, rows),
-		Sequences: make([]batch.Sequence, 0, len(s.running)),
-		Saves:     s.saves,
-		Loads:     s.loads,
-	}
 	f := s.takeOff()
+	room := f.batch // of a step long over
+	b := &batch.Batch{Tokens: room.Tokens[:0], Positions: room.Positions[:0], Slots: room.Slots[:0], Sequences: room.Sequences[:0],
+		Saves: s.saves, Loads: s.loads}
 	f.batch, f.latest = b, true
 	for _, q := range s.running { // rows or not: by the next step the source may be another's
 		c, ok := q.table.TakeCopy()
@@ -238,32 +246,25 @@ func (s *Scheduler) layOut() *batch.Batch {
 	}
 	s.saves, s.loads = nil, nil
 	outputs := 0
-	for _, single := range []bool{true, false} {
-		for _, q := range s.running {
-			if q.next == 0 || single != (q.pending() == 1) {
-				continue
-			}
-			n := q.layOut(b)
-			f.shares = append(f.shares, share{q, q.next, n})
-			if n > 0 {
-				q.output = outputs
-			}
-			outputs += n
+	for i := range s.planned {
+		q := &s.planned[i]
+		q.outputs = q.layOut(b, q.rows)
+		if q.outputs > 0 {
+			q.output = outputs
 		}
-	}
-	for _, q := range f.shares {
+		outputs += q.outputs
 		q.sequence.rows += q.rows
-		q.sequence.promised += q.outputs
-		q.sequence.next = 0
+		q.promised += q.outputs
 	}
+	f.shares, s.planned = s.planned, f.shares
 	return b
 }
 
-// layOut appends the sequence's rows to a batch and returns how many of them want output.
-func (q *sequence) layOut(b *batch.Batch) (outputs int) {
+// layOut appends the sequence's next rows to a batch and returns how many of them want output.
+func (q *sequence) layOut(b *batch.Batch, rows int) (outputs int) {
 	first := q.computed + q.rows
-	end := first + q.next
-	seq := batch.Sequence{ID: q.id, Answer: q.answer, Start: len(b.Tokens), Rows: q.next, Blocks: q.table.Blocks(end)}
+	end := first + rows
+	seq := batch.Sequence{ID: q.id, Answer: q.answer, Start: len(b.Tokens), Rows: rows, Blocks: q.table.Blocks(end)}
 	known := min(end, len(q.tokens))
 	b.Tokens = append(b.Tokens, q.tokens[min(first, known):known]...)
 	if end > known {

@@ -123,9 +123,15 @@ type Scheduler struct {
 
 	flights []*flight // between Next and Commit or Fail, oldest first; at most MaxFlights
 	spare   []*flight // landed, kept for their room
-	saves   []batch.Swap
-	loads   []batch.Swap // of the step being laid out
-	counted Stats        // only the fields that count up
+	events  []Event   // of the last Commit, likewise
+	ids     []int32   // see one
+	counted Stats     // only the fields that count up
+
+	// Of the step being laid out:
+	planned      []share     // whose rows it computes
+	longer       []*sequence // of the running, those with more than one token to compute
+	sealing      []*sequence // of the running, those about to compute a block or more, which others may wait for
+	saves, loads []batch.Swap
 }
 
 // New makes a scheduler with an empty cache. It fails if a value of the configuration is out of range.

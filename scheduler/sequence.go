@@ -21,7 +21,6 @@ type sequence struct {
 	computed int          // tokens whose keys and values are in the cache
 	reached  int          // the most that computed ever was; above it after a preemption
 	rows     int          // rows in flight: positions computed to computed+rows
-	next     int          // rows of the step being laid out
 	promised int          // tokens that the steps in flight will give, after those known
 	output   int          // the output row of the latest of them
 	ended    bool         // its end has been reported; only its rows in flight keep it
@@ -105,14 +104,15 @@ func (q *sequence) choose(out batch.Output, vocabulary int) (int32, error) {
 	return id, nil
 }
 
-// accept appends a chosen token and returns the event of it. Piece may be nil.
-func (q *sequence) accept(id int32, piece func(int32) []byte) Event {
+// accept appends a chosen token, the only one of a slice that is the event's then, and returns that. Piece may be nil.
+func (q *sequence) accept(token []int32, piece func(int32) []byte) Event {
+	id := token[0]
 	q.sampled++
 	if slices.Contains(q.stopTokens, id) {
 		return q.end(Event{}, StopToken)
 	}
 	q.tokens = append(q.tokens, id)
-	e := Event{ID: q.id, Answer: q.answer, Tokens: []int32{id}, Usage: q.usage()}
+	e := Event{ID: q.id, Answer: q.answer, Tokens: token, Usage: q.usage()}
 	if piece != nil {
 		var stopped bool
 		if e.Text, stopped = q.stop.push(piece(id)); stopped {

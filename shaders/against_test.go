@@ -175,7 +175,7 @@ func attentionAgainstGo(b *testing.B, d *gpu.Device, context int) {
 			}
 		}
 	}
-	splits := SplitCount(context)
+	splits := a.SplitCount(context)
 	x.inputs(Step{Rows: 1, FewTiles: uint32(blocks), FewCount: 1, Splits: uint32(splits)}, append(words, 0, 1, 0, uint32(context-1)))
 	q, out, scores := x.normals(shape.QStride), make([]float32, heads*dim), make([]float32, context)
 	args := AttentionArgs{Step: x.step, Input: x.input, Q: x.buffer("q", floatBytes(q)), Y: x.buffer("y", make([]byte, 4*heads*dim)),

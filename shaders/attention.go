@@ -19,40 +19,58 @@ type AttentionShape struct {
 type attentionSpec struct {
 	*bindings
 	kvSpec
-	Vecs, Queries, PartVecs int
-	Splits                  bool
-	TileCount, TileOffset   string
+	Vecs, Queries         int
+	Splits                bool
+	TileCount, TileOffset string
 
-	Heads      int     `wgsl:"HEADS"`
-	Group      int     `wgsl:"GROUP"` // query heads per KV head
-	QVecs      int     `wgsl:"Q_VECS"`
-	YVecs      int     `wgsl:"Y_VECS"`
-	Scale      float32 `wgsl:"SCALE"`
-	Split      int     `wgsl:"SPLIT"`
-	MaxSplits  int     `wgsl:"MAX_SPLITS"`
-	QueryHeads int     `wgsl:"QUERY_HEADS"`
-	QueryVecs  int     `wgsl:"QUERY_VECS"`
-	Scores     int     `wgsl:"SCORES"`
-	Groups     int     `wgsl:"GROUPS"`
-	Keys       int     `wgsl:"KEYS"`
-	TileVecs   int     `wgsl:"TILE_VECS"`
-	Dots       int     `wgsl:"DOTS"`
+	Heads     int     `wgsl:"HEADS"`
+	Group     int     `wgsl:"GROUP"` // query heads per KV head
+	QVecs     int     `wgsl:"Q_VECS"`
+	YVecs     int     `wgsl:"Y_VECS"`
+	Scale     float32 `wgsl:"SCALE"`
+	Whole     int     `wgsl:"WHOLE"`
+	Split     int     `wgsl:"SPLIT"`
+	MaxSplits int     `wgsl:"MAX_SPLITS"`
 }
 
-const (
-	splitTokens   = 128 // least tokens in a part of a split context: a tile of AttentionFew
-	maxSplits     = 64  // most parts a context is split into
-	manyRows      = 32  // query rows in a tile of AttentionMany
-	narrowQueries = 4   // query rows of a lane of AttentionNarrow
+// attentionSplit says how contexts of tiles of few rows are split. It must not depend on a batch.
+type attentionSplit struct {
+	whole int // tokens of the longest context that is not split
+	part  int // least tokens of a part
+	most  int // parts
+}
+
+// attentionTile is how attention is laid out.
+type attentionTile struct {
+	few   fewTile
+	many  manyTile
+	split attentionSplit
+}
+
+const narrowQueries = 4 // query rows of a lane of AttentionNarrow
+
+var (
+	narrowSplit = attentionSplit{128, 128, 64}
+	wideSplit   = attentionSplit{256, 128, 64}
 )
+
+// tile is the layout for wide kernels.
+func (s AttentionShape) tile() attentionTile {
+	t := attentionTile{few: fewTile{128, 8, 4, 4, 16, true}, many: manyTile{8, 8}, split: wideSplit}
+	if s.KV.HeadDim > 128 {
+		t.many.rows = 4
+	}
+	return t
+}
 
 // Attention computes y[row, head] = softmax(q·Kᵀ/√HeadDim)·V.
 type Attention struct {
-	device                  *gpu.Device
-	tuning                  Tuning
-	Shape                   AttentionShape
-	few, many, merge        *gpu.Kernel
-	headsPerGroup, manySize int
+	device           *gpu.Device
+	tuning           Tuning
+	Shape            AttentionShape
+	tile             attentionTile
+	few, many, merge *gpu.Kernel
+	headsAtOnce      int
 }
 
 // Check refuses a shape that the kernels cannot take.
@@ -73,16 +91,12 @@ func NewAttention(d *gpu.Device, tuning Tuning, s AttentionShape) (*Attention, e
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	a := &Attention{device: d, tuning: tuning, Shape: s, manySize: manyRows, headsPerGroup: 1}
-	group := s.Heads / s.KV.KVHeads
-	for h := min(group, 8); h > 0; h-- { // the most heads of a group that a workgroup's memory holds
-		if group%h == 0 {
-			a.headsPerGroup = h
-			break
-		}
-	}
-	if tuning.Narrow {
-		a.manySize, a.headsPerGroup = narrowQueries, 1
+	a := &Attention{device: d, tuning: tuning, Shape: s, tile: s.tile(), headsAtOnce: 1}
+	switch {
+	case tuning.Narrow:
+		a.tile.split = narrowSplit
+	case tuning.attention != nil:
+		a.tile = *tuning.attention
 	}
 	return a, nil
 }
@@ -91,19 +105,37 @@ func NewAttention(d *gpu.Device, tuning Tuning, s AttentionShape) (*Attention, e
 const FewRows = 4
 
 // ManyTile is how many rows a tile of a sequence with more rows may have.
-func (a *Attention) ManyTile() int { return a.manySize }
-
-// SplitCount is into how many parts a context of that many tokens is split.
-func SplitCount(context int) int { return ceilDiv(context, splitLength(context)) }
-
-// splitLength is split_length of lib/kv.wgsl.
-func splitLength(context int) int {
-	return max(splitTokens, ceilDiv(context, maxSplits*splitTokens)*splitTokens)
+func (a *Attention) ManyTile() int {
+	if a.tuning.Narrow {
+		return narrowQueries
+	}
+	return a.tile.many.down * a.tile.many.rows
 }
 
-// PartialBytes is the size of the buffer for the parts of tiles of few rows, at most rows tiles of contexts up to context tokens.
+// SplitCount is into how many parts a context of that many tokens is split.
+func (a *Attention) SplitCount(context int) int {
+	return ceilDiv(context, a.tile.split.length(context))
+}
+
+// length is split_length of lib/kv.wgsl.
+func (s attentionSplit) length(context int) int {
+	if context <= s.whole {
+		return s.whole
+	}
+	return max(s.part, ceilDiv(context, s.most*s.part)*s.part)
+}
+
+// parts is the most parts of contexts up to context tokens.
+func (s attentionSplit) parts(context int) int { return min(s.most, ceilDiv(context, s.part)) }
+
+// PartialBytes is the size of the buffer for the parts of tiles of few rows, at most rows tiles of contexts up to context
+// tokens, with wide and narrow kernels alike.
 func (s AttentionShape) PartialBytes(rows, context int) int {
-	return rows * s.Heads * min(maxSplits, ceilDiv(context, splitTokens)) * (s.KV.HeadDim/4 + 1) * 16
+	return s.partialBytes(rows, max(wideSplit.parts(context), narrowSplit.parts(context)))
+}
+
+func (s AttentionShape) partialBytes(rows, parts int) int {
+	return rows * s.Heads * parts * (s.KV.HeadDim/4 + 1) * 16
 }
 
 // AttentionArgs are the buffers of a Run. Partial may be shared between layers.
@@ -125,7 +157,7 @@ func (a *Attention) Run(p *gpu.Pass, few, splits, many int, args AttentionArgs) 
 	}
 	read = append(read, args.Y.Whole())
 	if few > 0 {
-		n := few * splits * a.Shape.Heads / a.headsPerGroup
+		n := few * splits * a.Shape.Heads / a.headsAtOnce
 		if a.tuning.Narrow {
 			n = ceilDiv(n, 8)
 		}
@@ -147,48 +179,57 @@ func (a *Attention) Run(p *gpu.Pass, few, splits, many int, args AttentionArgs) 
 // Warm compiles the kernels that steps with such tiles need.
 func (a *Attention) Warm(few, split, many bool) (err error) {
 	if few && a.few == nil {
-		a.few, err = a.compile(false)
+		a.few, err = a.compileFew()
 	}
 	if err == nil && many && a.many == nil {
-		a.many, err = a.compile(true)
+		a.many, err = a.compileMany()
 	}
 	if err == nil && split && a.merge == nil {
-		s := a.spec()
-		a.merge, err = compile(a.device, "attention_merge.wgsl", "attention_merge", &s)
+		a.merge, err = a.compileMerge()
 	}
 	return err
 }
 
-func (a *Attention) spec() attentionSpec {
-	s := a.Shape
-	dim := s.KV.HeadDim
-	spec := attentionSpec{
-		bindings: &bindings{}, kvSpec: s.KV.spec(), Vecs: dim / 4, PartVecs: dim / 16,
+// spec is what all kernels need.
+func (s AttentionShape) spec(split attentionSplit) attentionSpec {
+	return attentionSpec{
+		bindings: &bindings{}, kvSpec: s.KV.spec(), Vecs: s.KV.HeadDim / 4, Queries: 1,
 		Heads: s.Heads, Group: s.Heads / s.KV.KVHeads, QVecs: s.QStride / 4, YVecs: s.YStride / 4,
-		Scale: float32(1 / math.Sqrt(float64(dim))), Split: splitTokens, MaxSplits: maxSplits,
-		QueryHeads: a.headsPerGroup, Keys: 16,
+		Scale: float32(1 / math.Sqrt(float64(s.KV.HeadDim))), Whole: split.whole, Split: split.part, MaxSplits: split.most,
 	}
-	if dim > 128 {
-		spec.Keys = 8
-	}
-	spec.QueryVecs = spec.QueryHeads * spec.Vecs
-	spec.Scores = spec.QueryHeads * 128
-	spec.Groups = 128 / spec.Vecs
-	spec.TileVecs = spec.Keys * spec.Vecs
-	spec.Dots = spec.Keys * 128
-	return spec
 }
 
-func (a *Attention) compile(many bool) (*gpu.Kernel, error) {
-	s := a.spec()
-	s.TileCount, s.TileOffset, s.Splits, s.Queries = "few_count", "few_tiles", true, 1
-	file, name := "attention_few.wgsl", "attention_few"
-	if many {
-		s.TileCount, s.TileOffset, s.Splits, s.Queries = "many_count", "many_tiles", false, narrowQueries
-		file, name = "attention_many.wgsl", "attention_many"
-	}
+func (a *Attention) compileFew() (*gpu.Kernel, error) {
 	if a.tuning.Narrow {
-		file, name = "attention_narrow.wgsl", name+"_narrow"
+		s := a.Shape.spec(a.tile.split)
+		s.TileCount, s.TileOffset, s.Splits = "few_count", "few_tiles", true
+		return compile(a.device, "attention_narrow.wgsl", "attention_few_narrow", &s)
 	}
-	return compile(a.device, file, name, &s)
+	s, err := a.Shape.few(a.tile.few, a.tile.split)
+	if err != nil {
+		return nil, err
+	}
+	a.headsAtOnce = s.QueryHeads
+	return compile(a.device, "attention_few.wgsl", "attention_few", s)
+}
+
+func (a *Attention) compileMany() (*gpu.Kernel, error) {
+	if a.tuning.Narrow {
+		s := a.Shape.spec(a.tile.split)
+		s.TileCount, s.TileOffset, s.Queries = "many_count", "many_tiles", narrowQueries
+		return compile(a.device, "attention_narrow.wgsl", "attention_many_narrow", &s)
+	}
+	s, err := a.Shape.many(a.tile.many, a.tile.split)
+	if err != nil {
+		return nil, err
+	}
+	return compile(a.device, "attention_many.wgsl", "attention_many", s)
+}
+
+func (a *Attention) compileMerge() (*gpu.Kernel, error) {
+	if a.tuning.Narrow {
+		s := a.Shape.spec(a.tile.split)
+		return compile(a.device, "attention_merge_narrow.wgsl", "attention_merge_narrow", &s)
+	}
+	return compile(a.device, "attention_merge.wgsl", "attention_merge", a.Shape.merge(a.tile.split))
 }

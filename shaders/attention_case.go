@@ -20,10 +20,9 @@ func attentionCases() []Case {
 	plain := false
 	add := func(heads, kvHeads, dim int, kind KVType, chunk int, spans ...span) {
 		name := fmt.Sprintf("attention %d/%d heads of %d", heads, kvHeads, dim)
-		by := func(d *gpu.Device, t Tuning, s AttentionShape) (attender, error) { return NewAttention(d, t, s) }
+		plain := plain
 		if plain {
 			name = "plain " + name
-			by = func(d *gpu.Device, t Tuning, s AttentionShape) (attender, error) { return NewPlainAttention(d, t, s) }
 		}
 		if kind != KVF32 {
 			name += " " + kind.String()
@@ -34,7 +33,7 @@ func attentionCases() []Case {
 		for _, s := range spans {
 			name += fmt.Sprintf(" %d@%d", s.rows, s.context)
 		}
-		cases = append(cases, Case{name, func(b *bench) error { return b.attention(by, heads, kvHeads, dim, kind, chunk, spans) }})
+		cases = append(cases, Case{name, func(b *bench) error { b.plain = plain; return b.attention(heads, kvHeads, dim, kind, chunk, spans) }})
 	}
 	add(8, 4, 64, KVF32, 0, span{1, 1}, span{1, 16}, span{1, 17}, span{2, 129}, span{1, 300})
 	add(8, 4, 64, KVF32, 0, span{5, 5}, span{33, 33}, span{70, 90}, span{1, 31})
@@ -49,6 +48,10 @@ func attentionCases() []Case {
 	add(1, 1, 256, KVF32, 0, span{1, 9}, span{5, 21})
 	add(8, 1, 256, KVF32, 0, span{1, 20})
 	add(6, 2, 80, KVF32, 0, span{1, 50}, span{8, 33})
+	add(8, 1, 64, KVF32, 0, span{1, 200}, span{2, 60}, span{70, 300})
+	add(5, 1, 16, KVF32, 0, span{1, 9000})
+	add(3, 1, 32, KVInt8, 0, span{1, 500}, span{2, 385})
+	add(4, 4, 96, KVF16, 0, span{2, 257}, span{65, 129})
 	plain = true
 	add(6, 2, 80, KVF32, 5, span{1, 50}, span{8, 33}, span{2, 150}, span{37, 40})
 	add(7, 1, 32, KVInt8, 0, span{1, 100}, span{9, 50}, span{3, 3})
@@ -58,6 +61,7 @@ func attentionCases() []Case {
 // attender is Attention or PlainAttention.
 type attender interface {
 	ManyTile() int
+	SplitCount(context int) int
 	Warm(few, split, many bool) error
 	Run(p *gpu.Pass, few, splits, many int, args AttentionArgs)
 }
@@ -137,7 +141,7 @@ func (p pool) decode(raw []byte) {
 	}
 }
 
-func (b *bench) attention(by func(*gpu.Device, Tuning, AttentionShape) (attender, error), heads, kvHeads, dim int, kind KVType, chunk int, spans []span) error {
+func (b *bench) attention(heads, kvHeads, dim int, kind KVType, chunk int, spans []span) error {
 	kv := KVShape{KVHeads: kvHeads, HeadDim: dim, Slots: 16, Type: kind}
 	for _, s := range spans {
 		kv.Blocks += ceilDiv(s.context, kv.Slots)
@@ -148,9 +152,13 @@ func (b *bench) attention(by func(*gpu.Device, Tuning, AttentionShape) (attender
 	}
 	stride := pad((heads + 2*kvHeads) * dim)
 	shape := AttentionShape{KV: kv, Heads: heads, QStride: stride, YStride: pad(heads * dim)}
-	a, err := by(b.device, b.tuning, shape)
+	whole, err := NewAttention(b.device, b.tuning, shape)
 	if err != nil {
 		return err
+	}
+	var a attender = whole
+	if b.plain {
+		a = NewPlainAttention(whole)
 	}
 	values, chunks := b.kv(kv)
 
@@ -159,7 +167,7 @@ func (b *bench) attention(by func(*gpu.Device, Tuning, AttentionShape) (attender
 	var words, few, many []uint32
 	var step Step
 	tables := make([][]int, len(spans))
-	rows, context := 0, 0
+	rows, context, splits := 0, 1, 1
 	for i, s := range spans {
 		table := uint32(len(words))
 		n := ceilDiv(s.context, kv.Slots)
@@ -171,14 +179,14 @@ func (b *bench) attention(by func(*gpu.Device, Tuning, AttentionShape) (attender
 		if s.rows > FewRows {
 			size, list = a.ManyTile(), &many
 		} else {
-			context = max(context, s.context)
+			context, splits = max(context, s.context), max(splits, a.SplitCount(s.context))
 		}
 		for r := 0; r < s.rows; r += size {
 			*list = append(*list, uint32(rows+r), uint32(min(size, s.rows-r)), table, uint32(s.context-s.rows+r))
 		}
 		rows += s.rows
 	}
-	step.Rows, step.Splits = uint32(rows), uint32(max(1, SplitCount(context)))
+	step.Rows, step.Splits = uint32(rows), uint32(splits)
 	step.FewTiles, step.FewCount = uint32(len(words)), uint32(len(few)/4)
 	words = append(words, few...)
 	step.ManyTiles, step.ManyCount = uint32(len(words)), uint32(len(many)/4)
@@ -187,7 +195,7 @@ func (b *bench) attention(by func(*gpu.Device, Tuning, AttentionShape) (attender
 	q := b.normals(rows * stride)
 	args := AttentionArgs{
 		Step: b.step, Input: b.input, Q: b.buffer("q", floatBytes(q)), Y: b.buffer("y", make([]byte, rows*shape.YStride*4)),
-		Partial: b.buffer("partial", make([]byte, shape.PartialBytes(max(1, len(few)/4), max(1, context)))), KV: chunks,
+		Partial: b.buffer("partial", make([]byte, shape.PartialBytes(max(1, len(few)/4), context))), KV: chunks,
 	}
 	if err := a.Warm(len(few) > 0, step.Splits > 1, len(many) > 0); err != nil {
 		return err

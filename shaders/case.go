@@ -51,8 +51,10 @@ type bench struct {
 	rand    *rand.Rand
 	buffers []*gpu.Buffer
 	step    *gpu.Buffer
+	plain   bool // PlainAttention instead of Attention
 	input   *gpu.Buffer
 	result  Result
+	output  []byte // what submit has read back
 	err     error
 }
 
@@ -118,6 +120,7 @@ func (b *bench) submit(dst *gpu.Buffer, n int, record func(p *gpu.Pass)) ([]byte
 	p := b.device.Begin(b.result.Name)
 	record(p)
 	out := make([]byte, n)
+	b.output = out
 	p.Read(dst, 0, out)
 	start := time.Now()
 	f, err := p.Submit()

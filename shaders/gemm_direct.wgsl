@@ -186,7 +186,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- range $h := seq 2 %}
 				{
 {%- range $r := seq $.Stack %}
-					let w{% $r %} = quad{% $h %}(c{% $r %}{% if $.HasScales %}, f{% $r %}{% end %});
+					let w{% $r %} = {% if $.HasScales %}quad{% $h %}(c{% $r %}, f{% $r %}){% else %}raw{% $h %}(c{% $r %}){% end %};
 {%- end %}
 {%- range $c := seq 4 %}{% range $q := seq $.Quads %}
 					let w_{% comp $c %}{% $q %} = {% template "direct_type" $ %}({% range $i := seq $.PerLane %}{% if $i %}, {% end %}w{% add (mul $q 4) $i %}.{% comp $c %}{% end %});

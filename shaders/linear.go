@@ -109,11 +109,15 @@ type linearVariant struct {
 	tokens int
 	full   bool
 	direct directTile
+	stream streamTile
 }
 
 func (v linearVariant) String() string {
-	if v.file == "gemm_direct" {
+	switch v.file {
+	case "gemm_direct":
 		return v.direct.String()
+	case "matvec_stream":
+		return fmt.Sprintf("%v,tokens=%d", v.stream, v.tokens)
 	}
 	return fmt.Sprintf("%s%d", v.file, v.tokens)
 }
@@ -212,6 +216,9 @@ func (l *Linear) variant(rows int) linearVariant {
 		}
 		return v
 	}
+	if t, ok := l.Shape.streamFor(rows); ok {
+		return streamVariant(t, rows)
+	}
 	if t, ok := l.Shape.directFor(directChoices, rows, l.Parts != nil); ok {
 		return directVariant(t)
 	}
@@ -240,7 +247,7 @@ func (l *Linear) kernel(rows int) (linearKernel, [3]uint32, error) {
 	switch v.file {
 	case "gemm_direct":
 		return k, [3]uint32{tiles * uint32(v.direct.parts), k.weights[0], k.weights[1]}, nil
-	case "matvec":
+	case "matvec", "matvec_stream":
 		return k, [3]uint32{k.weights[0], k.weights[1], tiles}, nil
 	case "gemm_narrow":
 		return k, [3]uint32{tiles, k.weights[0], k.weights[1]}, nil
@@ -262,6 +269,15 @@ func (l *Linear) compile(v linearVariant) (k linearKernel, err error) {
 			}
 		}
 		k.kernel, err = compile(l.device, "gemm_direct.wgsl", name, main)
+		k.weights = l.device.Grid1(ceilDiv(main.Weights, main.Rows))
+		return k, err
+	}
+	if v.file == "matvec_stream" {
+		main, err := l.Shape.stream(v.stream, v.tokens)
+		if err != nil {
+			return k, err
+		}
+		k.kernel, err = compile(l.device, "matvec_stream.wgsl", name, main)
 		k.weights = l.device.Grid1(ceilDiv(main.Weights, main.Rows))
 		return k, err
 	}

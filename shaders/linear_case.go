@@ -65,6 +65,24 @@ func linearCases() []Case {
 		name := fmt.Sprintf("linear %s %dx%d rows %d %v", c.s.Format.Name, c.s.N, c.s.K, c.rows, c.tile)
 		cases = append(cases, Case{name, func(b *bench) error { return b.linear(c.s, c.rows, directVariant(c.tile)) }})
 	}
+	for i, c := range []struct {
+		s    LinearShape
+		rows int
+		tile streamTile
+	}{
+		{LinearShape{N: 70, K: 352, Norm: true, Bias: true, Stride: 160, Offset: 33}, 1, streamTile{lanes: 32, groups: 4, perLane: 4, atOnce: 1, ahead: true}},
+		{LinearShape{N: 129, K: 1536, Residual: true}, 1, streamTile{lanes: 16, groups: 8, perLane: 4, atOnce: 2}},
+		{LinearShape{N: 66, K: 544, Norm: true, Gate: true}, 2, streamTile{lanes: 8, groups: 8, perLane: 2, atOnce: 1, ahead: true}},
+		{LinearShape{N: 37, K: 31, Norm: true}, 3, streamTile{lanes: 16, groups: 4, perLane: 1, atOnce: 1}},
+	} {
+		for _, f := range formats {
+			s := c.s
+			s.Format, s.Eps, s.Stride = f, 1e-5, max(s.Stride, pad(s.Outs()))
+			v := streamVariant(c.tile, min(c.rows, 2))
+			name := fmt.Sprintf("linear %s %dx%d rows %d stream %d", f.Name, s.N, s.K, c.rows, i)
+			cases = append(cases, Case{name, func(b *bench) error { return b.linear(s, c.rows, v) }})
+		}
+	}
 	for _, f := range formats {
 		s := LinearShape{Format: f, N: 70, K: 352, Residual: true, Stride: 96}
 		cases = append(cases, Case{"plain linear " + f.Name, func(b *bench) error { return b.linear(s, 5, linearVariant{file: "plain_linear", tokens: 1}) }})

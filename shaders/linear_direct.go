@@ -35,15 +35,16 @@ type directChoice struct {
 // directChoices picks GemmDirect instead of Matvec and Gemm on wide adapters: the first line that a product fits. A line with
 // parts is passed over where there is no room for their sums. BenchmarkLinearTiles is what to choose by.
 //
-// On an H200 (llama3.1-8b and llama3.2-1b shapes) they take, beside Matvec and Gemm: 16 rows of q4_0 28672x4096 165 us for 240, 64 rows
-// 538 us for some 1,500, 512 rows of q4_0 4096x4096 627 us for 969. Tiles with parts are 20 to 30 % faster still for 16 rows of few
-// weight rows; no product has room for their sums yet.
+// On an H200 (llama3.1-8b and llama3.2-1b shapes) they take, beside Matvec and Gemm: 16 rows of q4_0 28672x4096 165 us for 240, of 4096x14336
+// with parts 92 us for 120, 64 rows of 28672x4096 538 us for some 1,500, 512 rows of q4_0 4096x4096 627 us for 969.
 var directChoices = append(directFormat("q4_0"), directFormat("q8_0")...)
 
 // directFormat is the choices for a format; those measured have the same.
 func directFormat(name string) []directChoice {
 	return []directChoice{
 		{name, 9, matvecRows, 12288, 0, directTile{4, 16, 4, 4, 1, true, false}},
+		{name, 9, 24, 1024, 12287, directTile{4, 16, 8, 8, 4, true, false}},
+		{name, 25, 64, 1024, 3071, directTile{2, 16, 8, 8, 4, true, false}},
 		{name, 33, matvecRows, 1, 12287, directTile{2, 16, 8, 8, 1, true, false}},
 		{name, matvecRows + 1, 0, 1, 0, directTile{4, 16, 4, 1, 1, true, false}},
 	}
@@ -64,12 +65,12 @@ func (s LinearShape) directFor(choices []directChoice, rows int, parts bool) (di
 // joinCols is a row of a part's sums in f32: the weight rows in whole vectors, and one more for the token's square.
 func (s LinearShape) joinCols() int { return (s.N+3)&^3 + 4 }
 
-// PartsBytes is the size of Parts that Run needs with up to rows token rows, 0 if it needs none.
-func (l *Linear) PartsBytes(rows int) int {
+// PartsBytes is the size of Linear.Parts that a product needs with up to rows token rows, 0 if it needs none.
+func (s LinearShape) PartsBytes(rows int) int {
 	size := 0
-	for r := 1; r <= rows && !l.tuning.Narrow; r++ {
-		if t, ok := l.Shape.directFor(directChoices, r, true); ok && t.parts > 1 {
-			size = 4 * t.parts * r * l.Shape.joinCols()
+	for _, c := range directChoices {
+		if t, ok := s.directFor([]directChoice{c}, c.rows, true); ok && c.rows <= rows && t.parts > 1 {
+			size = max(size, 4*t.parts*min(rows, c.top)*s.joinCols())
 		}
 	}
 	return size

@@ -24,20 +24,14 @@ func NewPlainLinear(d *gpu.Device, s LinearShape) (*Linear, error) {
 // plainLanes is how many weight rows a workgroup of PlainLinear takes, a lane each.
 const plainLanes = 64
 
-// PlainAttention is Attention by a plain kernel. It splits no context.
+// PlainAttention is an Attention of a plain kernel. It splits no context.
 type PlainAttention struct {
-	shape     *Attention
+	*Attention
 	few, many *gpu.Kernel
 }
 
-// NewPlainAttention checks the shape. Tiles are those of an Attention with the same tuning.
-func NewPlainAttention(d *gpu.Device, tuning Tuning, s AttentionShape) (*PlainAttention, error) {
-	a, err := NewAttention(d, tuning, s)
-	return &PlainAttention{shape: a}, err
-}
-
-// ManyTile is Attention's.
-func (a *PlainAttention) ManyTile() int { return a.shape.ManyTile() }
+// NewPlainAttention takes the shape and the tiles of a.
+func NewPlainAttention(a *Attention) *PlainAttention { return &PlainAttention{Attention: a} }
 
 // Run records attention for the step's tiles, few of one row and many; splits does not count.
 func (a *PlainAttention) Run(p *gpu.Pass, few, _, many int, args AttentionArgs) {
@@ -50,26 +44,25 @@ func (a *PlainAttention) Run(p *gpu.Pass, few, _, many int, args AttentionArgs) 
 		list = append(list, c.Whole())
 	}
 	list = append(list, args.Y.Whole())
-	heads := a.shape.Shape.Heads
 	if few > 0 {
-		p.Dispatch(a.few, a.shape.device.Grid1(ceilDiv(few*heads, 64)), list...)
+		p.Dispatch(a.few, a.device.Grid1(ceilDiv(few*a.Shape.Heads, 64)), list...)
 	}
 	if many > 0 {
-		p.Dispatch(a.many, a.shape.device.Grid1(ceilDiv(many*a.ManyTile()*heads, 64)), list...)
+		p.Dispatch(a.many, a.device.Grid1(ceilDiv(many*a.ManyTile()*a.Shape.Heads, 64)), list...)
 	}
 }
 
 // Warm compiles the kernels that steps with such tiles need.
 func (a *PlainAttention) Warm(few, _, many bool) (err error) {
-	s := a.shape.spec()
 	if few && a.few == nil {
-		s.TileCount, s.TileOffset, s.Queries = "few_count", "few_tiles", 1
-		a.few, err = compile(a.shape.device, "plain_attention.wgsl", "plain_attention_few", &s)
+		s := a.Shape.spec(a.tile.split)
+		s.TileCount, s.TileOffset = "few_count", "few_tiles"
+		a.few, err = compile(a.device, "plain_attention.wgsl", "plain_attention_few", &s)
 	}
 	if err == nil && many && a.many == nil {
-		s = a.shape.spec()
+		s := a.Shape.spec(a.tile.split)
 		s.TileCount, s.TileOffset, s.Queries = "many_count", "many_tiles", a.ManyTile()
-		a.many, err = compile(a.shape.device, "plain_attention.wgsl", "plain_attention_many", &s)
+		a.many, err = compile(a.device, "plain_attention.wgsl", "plain_attention_many", &s)
 	}
 	return err
 }

@@ -17,75 +17,54 @@ import (
 	"umbra/gpu/gputest"
 )
 
-// BenchmarkMatvecTiles compares shapes of Matvec on the shapes of an 8B and a 1B model: what matvecTiles was chosen by.
+// BenchmarkStreamTiles compares shapes of MatvecStream, and others for a few rows, on the products of an 8B, a 1B and a small model:
+// what streamChoices is chosen by. It prints and picks as BenchmarkLinearTiles does.
 //
-//	go test -run '^$' -bench MatvecTiles -benchtime 10x ./shaders
-func BenchmarkMatvecTiles(b *testing.B) {
-	d := gputest.Device(b)
-	if d.Info().Kind == gpu.KindCPU {
-		b.Skip("for GPUs")
-	}
-	tiles := map[int][]matvecTile{
-		1: {{32, 4, 4, 2}, {32, 4, 4, 1}, {32, 2, 4, 2}, {32, 4, 2, 2}, {64, 2, 4, 1}, {16, 8, 4, 2}, {16, 4, 4, 2}},
-		2: {{32, 4, 4, 1}, {32, 4, 2, 1}, {16, 8, 4, 2}},
-		4: {{16, 8, 4, 1}, {16, 8, 2, 1}, {16, 4, 4, 1}, {8, 8, 4, 2}},
-		8: {{8, 8, 4, 1}, {8, 8, 2, 1}, {4, 16, 4, 2}},
-	}
-	for _, s := range []struct {
-		format int
-		n, k   int
-	}{{4, 28672, 4096}, {4, 4096, 14336}, {4, 6144, 4096}, {4, 4096, 4096}, {3, 16384, 2048}, {3, 2048, 8192}, {3, 2048, 2048}} {
-		f := formats[s.format]
-		for tokens, list := range tiles {
-			if tokens > 1 && s.n != 6144 && s.n != 16384 {
-				continue
-			}
-			for _, tile := range list {
-				b.Run(fmt.Sprintf("%s/%dx%d/tokens=%d/lanes=%d,groups=%d,rows=%d,buffers=%d", f.Name, s.n, s.k, tokens, tile.lanes, tile.groups, tile.perLane, tile.buffers),
-					func(b *testing.B) { benchmarkTile(b, d, f, s.n, s.k, tokens, tile) })
-			}
+//	go test -run '^$' -bench StreamTiles -benchtime 1x -timeout 30m ./shaders
+func BenchmarkStreamTiles(b *testing.B) {
+	m := newLinearMeter(b)
+	rows := []int{1, 2, 4, 8}
+	for b.Loop() {
+		for _, p := range []struct{ format, n, k int }{
+			{4, 28672, 4096}, {4, 4096, 14336}, {4, 6144, 4096}, {4, 4096, 4096}, {4, 128256, 4096},
+			{3, 28672, 4096}, {3, 4096, 14336}, {3, 4096, 4096},
+			{3, 16384, 2048}, {3, 2048, 8192}, {3, 3072, 2048}, {3, 2048, 2048}, {3, 128256, 2048},
+			{1, 16384, 2048}, {1, 2048, 8192}, {1, 2048, 2048}, {1, 4096, 14336}, {0, 4096, 14336},
+			{3, 3072, 512}, {3, 512, 1536}, {3, 512, 512},
+		} {
+			m.product(m.shape(p.format, p.n, p.k), rows, m.streams)
 		}
 	}
+	m.summary()
 }
 
-func benchmarkTile(b *testing.B, d *gpu.Device, f Format, n, k, tokens int, tile matvecTile) {
-	const dispatches, beyondCaches = 64, 192 << 20
-	l, err := NewLinear(d, Tuning{matvec: map[int]matvecTile{tokens: tile}}, LinearShape{Format: f, N: n, K: k, Stride: n, Norm: true, Eps: 1e-5})
-	require.NoError(b, err)
-	if err := l.Warm(tokens); err != nil {
-		b.Skip(err)
-	}
-	var held []*gpu.Buffer
-	defer func() {
-		for _, x := range held {
-			x.Release()
+// streams are the kernels worth a try for a few rows.
+func (m *linearMeter) streams(s LinearShape, rows int) []linearVariant {
+	list := []linearVariant{{file: "matvec", tokens: tokensFor(rows, matvecTokens)}}
+	for _, tokens := range []int{1, 2, 4} {
+		if tokens > rows || tokens == 1 && rows > 1 || tokens == 2 && rows > 4 {
+			continue
 		}
-	}()
-	buffer := func(size int) *gpu.Buffer {
-		x, err := d.NewBuffer("bench", gpu.Scratch, uint64(size))
-		require.NoError(b, err)
-		held = append(held, x)
-		return x
-	}
-	a := LinearArgs{Step: buffer(StepBytes), X: buffer(4 * tokens * k), Y: buffer(4 * tokens * n), Gain: buffer(4 * k)}
-	require.NoError(b, d.Write(a.Step, 0, Step{Rows: uint32(tokens)}.Append(nil)))
-	var weights []Weights
-	for range max(1, beyondCaches/(n*f.RowBytes(k))) {
-		w := Weights{buffer(n * f.QuantBytes(k)), buffer(n * f.ScaleBytes(k))}
-		require.NoError(b, FillRandom(d, f, k, w, uint32(len(weights))))
-		weights = append(weights, w)
-	}
-	b.SetBytes(int64(dispatches * n * f.RowBytes(k)))
-	for b.Loop() {
-		p := d.Begin("tiles")
-		for i := range dispatches {
-			a.Weights = weights[i%len(weights)]
-			l.Run(p, tokens, a)
+		for _, t := range []streamTile{
+			{8, 16, 4, 2, false}, {16, 8, 4, 2, false}, {16, 8, 4, 1, false}, {16, 4, 4, 2, false}, {16, 4, 4, 1, false}, {16, 8, 2, 2, false}, {32, 4, 4, 1, false},
+			{32, 4, 4, 2, false}, {32, 2, 4, 1, false}, {32, 4, 2, 2, false}, {32, 4, 2, 1, false}, {64, 2, 4, 1, false}, {64, 2, 2, 1, false}, {128, 1, 4, 1, false}, {128, 1, 2, 1, false},
+			{16, 8, 4, 1, true}, {16, 4, 4, 1, true}, {32, 4, 4, 1, true}, {32, 4, 2, 1, true}, {64, 2, 2, 1, true},
+		} {
+			if _, err := s.stream(t, tokens); err == nil {
+				list = append(list, streamVariant(t, tokens))
+			}
 		}
-		fence, err := p.Submit()
-		require.NoError(b, err)
-		require.NoError(b, fence.Wait())
 	}
+	if rows < 4 {
+		return list
+	}
+	for _, t := range []directTile{
+		{2, rows, 4, 4, 1, true, false}, {2, rows, 8, 8, 1, true, false}, {4, rows, 4, 4, 1, true, false}, {4, rows, 8, 8, 1, true, false},
+		{2, rows, 8, 8, 2, true, false}, {2, rows, 8, 8, 4, true, false}, {4, rows, 8, 8, 2, true, false}, {4, rows, 8, 8, 4, true, false}, {2, rows, 4, 4, 4, true, false},
+	} {
+		list = append(list, directVariant(t))
+	}
+	return list
 }
 
 // BenchmarkLinearTiles compares Matvec, Gemm and shapes of GemmDirect on the products of an 8B and a 1B model: what directChoices is
@@ -97,11 +76,10 @@ func benchmarkTile(b *testing.B, d *gpu.Device, f Format, n, k, tokens int, tile
 //
 //	go test -run '^$' -bench LinearTiles -benchtime 1x -timeout 30m ./shaders
 func BenchmarkLinearTiles(b *testing.B) {
-	d := gputest.Device(b)
-	m := &linearMeter{B: b, device: d, only: regexp.MustCompile(os.Getenv("UMBRA_LINEAR")), dispatches: 20, shrink: 1, rand: rand.New(rand.NewPCG(1, 2))}
+	m := newLinearMeter(b)
 	rows := []int{16, 32, 64, 128, 512}
-	if d.Info().Kind == gpu.KindCPU {
-		rows, m.dispatches, m.shrink = []int{16, 37}, 1, 16
+	if m.shrink > 1 {
+		rows = []int{16, 37}
 	}
 	for _, text := range strings.FieldsFunc(os.Getenv("UMBRA_LINEAR_TILES"), func(r rune) bool { return r == ';' }) {
 		var t directTile
@@ -109,7 +87,6 @@ func BenchmarkLinearTiles(b *testing.B) {
 		require.NoError(b, err, text)
 		m.more = append(m.more, t)
 	}
-	fmt.Printf("%s, %s; multiply-adds %.1f TFLOP/s\n", d.Info().Name, d.Info().Driver, m.peak())
 	for b.Loop() {
 		for _, p := range []struct {
 			format int
@@ -126,13 +103,33 @@ func BenchmarkLinearTiles(b *testing.B) {
 			if p.more && os.Getenv("UMBRA_LINEAR_ALL") == "" {
 				continue
 			}
-			s := LinearShape{Format: formats[p.format], N: p.n / m.shrink, K: p.k / m.shrink, Eps: 1e-5}
-			s.Gate, s.Norm, s.Residual = p.n > p.k && p.n != 4096, p.n > p.k && p.n != 4096, p.n <= p.k
-			s.Stride = s.Outs()
-			m.product(s, rows, p.full)
+			m.product(m.shape(p.format, p.n, p.k), rows, func(s LinearShape, rows int) []linearVariant { return m.candidates(s, rows, p.full) })
 		}
 	}
-	fmt.Printf("\n%d pipelines, %.1f s to compile\nbest:\n%s", len(d.Kernels()), m.compiling.Seconds(), m.best.String())
+	m.summary()
+}
+
+func newLinearMeter(b *testing.B) *linearMeter {
+	d := gputest.Device(b)
+	m := &linearMeter{B: b, device: d, only: regexp.MustCompile(os.Getenv("UMBRA_LINEAR")), dispatches: 20, shrink: 1, rand: rand.New(rand.NewPCG(1, 2))}
+	if d.Info().Kind == gpu.KindCPU {
+		m.dispatches, m.shrink = 1, 16
+	}
+	fmt.Printf("%s, %s; multiply-adds %.1f TFLOP/s\n", d.Info().Name, d.Info().Driver, m.peak())
+	return m
+}
+
+// shape is a product as a model has it: the wider of the two matrices of a layer's block with a norm, and the widest with a gate.
+func (m *linearMeter) shape(format, n, k int) LinearShape {
+	s := LinearShape{Format: formats[format], N: n / m.shrink, K: k / m.shrink, Eps: 1e-5}
+	s.Norm, s.Residual = n > k && n < 100000, n <= k
+	s.Gate = s.Norm && n > 4*k
+	s.Stride = s.Outs()
+	return s
+}
+
+func (m *linearMeter) summary() {
+	fmt.Printf("\n%d pipelines, %.1f s to compile\nbest:\n%s", len(m.device.Kernels()), m.compiling.Seconds(), m.best.String())
 }
 
 // linearMeter measures products.
@@ -146,6 +143,7 @@ type linearMeter struct {
 	rand       *rand.Rand
 	compiling  time.Duration
 	best       strings.Builder
+	burn       func(time.Duration) // keeps the device busy until its clock is up
 }
 
 // peak is the speed of multiply-adds in registers.
@@ -154,11 +152,18 @@ func (m *linearMeter) peak() float64 {
 	require.NoError(m, err)
 	y, err := m.device.NewBuffer("peak", gpu.Scratch, FMABytes)
 	require.NoError(m, err)
-	defer y.Release()
+	m.burn = func(time.Duration) {}
 	if m.shrink > 1 {
 		return 0
 	}
-	return FMAFlops / m.time(func(p *gpu.Pass) { k.FMA(p, y) }).Seconds() / 1e12
+	turn := func() time.Duration { return m.time(func(p *gpu.Pass) { k.FMA(p, y) }) }
+	m.burn = func(d time.Duration) {
+		for start := time.Now(); time.Since(start) < d; {
+			turn()
+		}
+	}
+	m.burn(200 * time.Millisecond)
+	return FMAFlops / turn().Seconds() / 1e12
 }
 
 // time is what one turn of record takes, of many in a submission; the better of two.
@@ -219,7 +224,7 @@ func (m *linearMeter) candidates(s LinearShape, rows int, full bool) []linearVar
 }
 
 // product measures a matrix with each number of rows and each candidate.
-func (m *linearMeter) product(s LinearShape, rows []int, full bool) {
+func (m *linearMeter) product(s LinearShape, rows []int, candidates func(s LinearShape, rows int) []linearVariant) {
 	const beyondCaches, partsBytes = 192 << 20, 256 << 20
 	var a LinearArgs
 	var weights []Weights
@@ -251,7 +256,7 @@ func (m *linearMeter) product(s LinearShape, rows []int, full bool) {
 	product := fmt.Sprintf("%s %dx%d", s.Format.Name, s.N, s.K)
 	for _, r := range rows {
 		var list []linearVariant
-		for _, v := range m.candidates(s, r, full) {
+		for _, v := range candidates(s, r) {
 			if m.only.MatchString(fmt.Sprintf("%s rows %d %s", product, r, v)) {
 				list = append(list, v)
 			}
@@ -292,7 +297,13 @@ func (m *linearMeter) product(s LinearShape, rows []int, full bool) {
 		var want []byte
 		var best string
 		var least time.Duration
-		for _, v := range append([]linearVariant{{file: "matvec", tokens: matvecTokens, full: r > 2*matvecTokens}}, list...) {
+		type ready struct {
+			linear *Linear
+			wrong  string
+		}
+		var compiled []ready
+		first := linearVariant{file: "matvec", tokens: tokensFor(r, matvecTokens), full: r > 2*matvecTokens}
+		for _, v := range append([]linearVariant{first}, list...) {
 			l, err := NewLinear(m.device, Tuning{}, s)
 			require.NoError(m, err)
 			l.only, l.Parts = v, parts
@@ -314,15 +325,21 @@ func (m *linearMeter) product(s LinearShape, rows []int, full bool) {
 			if e := largestError(y, want); !(e < 1e-2) {
 				wrong = fmt.Sprintf("  WRONG by %g", e)
 			}
+			compiled = append(compiled, ready{l, wrong})
+		}
+		m.burn(200 * time.Millisecond) // compiling has let it rest
+		for _, c := range compiled {
+			l, v := c.linear, c.linear.only
 			i := 0
 			t := m.time(func(p *gpu.Pass) {
 				a.Weights = weights[i%len(weights)]
 				i++
 				l.Run(p, r, a)
 			})
-			line := fmt.Sprintf("%-18s rows %3d  %-44s %9.1f us %6.2f TFLOP/s%s", product, r, v, t.Seconds()*1e6, 2*float64(s.N)*float64(s.K)*float64(r)/t.Seconds()/1e12, wrong)
+			line := fmt.Sprintf("%-18s rows %3d  %-56s %9.2f us %6.2f TFLOP/s %7.0f GB/s%s", product, r, v, t.Seconds()*1e6,
+				2*float64(s.N)*float64(s.K)*float64(r)/t.Seconds()/1e12, float64(s.N*s.Format.RowBytes(s.K))/t.Seconds()/1e9, c.wrong)
 			fmt.Println(line)
-			if wrong == "" && (best == "" || t < least) {
+			if c.wrong == "" && (best == "" || t < least) {
 				best, least = line, t
 			}
 		}

@@ -5,17 +5,9 @@
 {% .Binding %} var<uniform> step: Step;
 {% .Binding %} var<storage, read> logits: array<f32>;
 {% .Binding %} var<storage, read_write> y: array<u32>;
-const LANES: u32 = 256u;
-const NONE: u32 = 0xffffffffu;
-var<workgroup> values: array<f32, LANES>;
-var<workgroup> ids: array<u32, LANES>;
+{% template "pairs" . %}
 
-// beats orders (value, id) pairs; NONE loses to all.
-fn beats(v: f32, i: u32, w: f32, j: u32) -> bool {
-	return i != NONE && (j == NONE || v > w || (v == w && i < j));
-}
-
-@compute @workgroup_size(256)
+@compute @workgroup_size({% .Lanes %})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
 	let output = wid.x + wid.y * nwg.x;
 	if (output >= step.outputs) { return; }

@@ -8,7 +8,8 @@ type Tuning struct {
 	// dear there, and 8 lanes run as one vector.
 	Narrow bool
 
-	matvec map[int]matvecTile // instead of matvecTiles, by tokens
+	matvec    map[int]matvecTile // instead of matvecTiles, by tokens
+	attention *attentionTile     // instead of the shape's
 }
 
 // TuningFor picks by the adapter's kind.

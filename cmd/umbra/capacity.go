@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"strconv"
@@ -32,6 +33,10 @@ func (f capacityFlags) validate() error {
 		return fmt.Errorf("--max-batch-tokens %d must be at least 1", f.MaxBatchTokens)
 	case f.MaxBatchTokens > 0 && f.MaxBatchTokens < f.MaxSequences:
 		return fmt.Errorf("--max-batch-tokens %d must be at least --max-sequences (%d): each sequence needs a row in every step", f.MaxBatchTokens, f.MaxSequences)
+	case f.Preempt == "recompute" && (f.SwapMemory > 0 || f.SwapDisk > 0 || f.SwapDir != ""):
+		return errors.New("--swap-memory, --swap-disk and --swap-dir are for --preempt swap or auto; nothing is swapped with recompute")
+	case f.SwapDir != "" && f.SwapDisk == 0:
+		return fmt.Errorf("--swap-dir %s needs --swap-disk: without it nothing goes to files", f.SwapDir)
 	}
 	return nil
 }

@@ -25,7 +25,11 @@ func (r *runCommand) one(ctx context.Context, c *console, engine *umbra.Engine, 
 	}
 	last := q.Prompt // what was written last, for the cursor's sake
 	var tokens []int32
+	var start firstToken
 	result, err := engine.Generate(ctx, q, func(chunk umbra.Chunk) error {
+		if start.at.IsZero() {
+			start = firstToken{chunk.At, engine.Info()}
+		}
 		tokens = append(tokens, chunk.Tokens...)
 		if chunk.Text != "" {
 			last = chunk.Text
@@ -38,6 +42,9 @@ func (r *runCommand) one(ctx context.Context, c *console, engine *umbra.Engine, 
 	}
 	if err != nil && ctx.Err() == nil {
 		return err
+	}
+	if r.Verbose && !start.at.IsZero() {
+		r.say(c, "%s", start.text(began, result.Prefill))
 	}
 	r.say(c, "%s: %s%s", engine.Info().Adapter.Name, statistics(result), r.seedText())
 	if err := r.saveSession(c, engine, q.Prompt, tokens); err != nil {
@@ -59,8 +66,8 @@ type answer struct {
 }
 
 // many answers prompts, some at once, and writes the answers in the prompts' order, each as soon as those before it
-// are written. One that fails does not stop the others.
-func (r *runCommand) many(ctx context.Context, c *console, engine *umbra.Engine, prompts []string, params sample.Params) error {
+// are written. One that fails does not stop the others. They are begun in that order too, unless priorities say otherwise.
+func (r *runCommand) many(ctx context.Context, c *console, engine *umbra.Engine, prompts []prompt, params sample.Params) error {
 	ctx, cancel := context.WithCancel(ctx)
 	start := time.Now()
 	answers := make([]*answer, len(prompts))
@@ -79,7 +86,7 @@ func (r *runCommand) many(ctx context.Context, c *console, engine *umbra.Engine,
 		})
 	}
 	go func() {
-		for i := range prompts {
+		for _, i := range r.order(prompts) {
 			next <- i
 		}
 		close(next)
@@ -132,11 +139,11 @@ func (a *answer) generate(ctx context.Context, engine *umbra.Engine, q umbra.Req
 }
 
 // writeAnswer writes one of many answers below a line that says which it is and why it ended.
-func (r *runCommand) writeAnswer(c *console, i int, prompts []string, a *answer) error {
+func (r *runCommand) writeAnswer(c *console, i int, prompts []prompt, a *answer) error {
 	const shown = 40 // characters of the prompt
-	prompt, dots := []rune(prompts[i]), ""
-	if len(prompt) > shown {
-		prompt, dots = prompt[:shown], "..."
+	begin, dots := []rune(prompts[i].text), ""
+	if len(begin) > shown {
+		begin, dots = begin[:shown], "..."
 	}
 	end := a.result.Reason.String()
 	if a.err != nil {
@@ -144,12 +151,12 @@ func (r *runCommand) writeAnswer(c *console, i int, prompts []string, a *answer)
 	}
 	text := a.text.String()
 	if r.Echo {
-		text = prompts[i] + text
+		text = prompts[i].text + text
 	}
 	if !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
-	_, err := fmt.Fprintf(c.out, "=== %d of %d: %s%s (%s, %s)\n%s", i+1, len(prompts), strconv.Quote(string(prompt)), dots,
+	_, err := fmt.Fprintf(c.out, "=== %d of %d: %s%s (%s, %s)\n%s", i+1, len(prompts), strconv.Quote(string(begin)), dots,
 		plural(a.result.Usage.Generated, "token"), end, text)
 	return err
 }

@@ -7,17 +7,22 @@ import (
 	"umbra"
 	"umbra/cmd/umbra/internal/term"
 	"umbra/gpu"
+	"umbra/scheduler"
 	"umbra/scheduler/sample"
 )
 
 // defaultParallel is how many prompts of a file are answered at once.
 const defaultParallel = 4
 
+// policyPriority is the --policy of scheduler.Priority.
+const policyPriority = "priority"
+
 type runCommand struct {
 	Model         string   `short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
 	File          string   `short:"f" placeholder:"FILE" help:"Read the prompt from a file."`
-	Prompts       string   `placeholder:"FILE" help:"Answer many prompts, separated in the file by lines of ---. Each answer is written whole, below a line that names it, in the file's order."`
+	Prompts       string   `placeholder:"FILE" help:"Answer many prompts, separated in the file by lines of ---, or --- priority=5 for --policy. Each answer is written whole, below a line that names it, in the file's order."`
 	Parallel      int      `placeholder:"N" help:"Answer this many prompts of --prompts at once (default 4)."`
+	Policy        string   `enum:"fcfs,priority" default:"fcfs" help:"Serve --prompts in the file's order (fcfs), or those of a higher priority first: they are begun before others, and where KV memory is full others give way (${default})."`
 	MaxTokens     int      `placeholder:"N" default:"128" help:"Stop after this many tokens (${default})."`
 	Stop          []string `sep:"none" placeholder:"TEXT" help:"Stop where the continuation contains this text, which is left out; may be repeated."`
 	Echo          bool     `help:"Write the prompt before its continuation."`
@@ -31,7 +36,7 @@ type runCommand struct {
 	LengthPenalty float64  `placeholder:"X" default:"1" help:"Of --beams: answers compare by log-probability over length to this power (${default})."`
 	EarlyStopping bool     `help:"Of --beams: end when as many answers have ended as there are beams, even if others could get better."`
 	Session       string   `placeholder:"FILE" help:"Take keys and values of the text from this file, if it is there, and keep them in it at the end: a long beginning is computed once."`
-	Verbose       bool     `short:"v" help:"Say on standard error what there is room for."`
+	Verbose       bool     `short:"v" help:"Say on standard error what there is room for, as --kv-memory does, and of one prompt's first token what it waited for."`
 	samplingFlags
 	capacityFlags
 	adapterFlag
@@ -52,6 +57,7 @@ Examples:
   umbra run --beams 4 --answers 2 --max-tokens 24 'func reverse('
   umbra run --session doc.umbra-kv --file document-and-question.txt
   umbra run --prompts prompts.txt --parallel 8 --quiet > answers.txt
+  umbra run --prompts prompts.txt --policy priority
   umbra run --prompts prompts.txt --parallel 32 --kv-memory 256MiB --log-steps steps.jsonl`
 }
 
@@ -76,6 +82,8 @@ func (r *runCommand) Validate() error {
 		return fmt.Errorf("--parallel %d must be at least 1", r.Parallel)
 	case r.Parallel > 0 && r.Prompts == "":
 		return fmt.Errorf("--parallel %d needs --prompts: one prompt is one sequence", r.Parallel)
+	case r.Policy == policyPriority && r.Prompts == "":
+		return errors.New("--policy priority is for many prompts; give them with --prompts")
 	case r.Answers < 1 || r.BestOf != 0 && r.BestOf < r.Answers:
 		return fmt.Errorf("--answers %d must be at least 1, and --best-of %d at least that", r.Answers, r.BestOf)
 	case r.several() && r.Prompts != "":
@@ -116,7 +124,10 @@ func (r *runCommand) Run(c *console) (err error) {
 	}
 	ctx, stop := untilInterrupted()
 	defer stop()
-	o := umbra.Options{Adapter: r.Adapter, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType, Warn: func(err error) { r.say(c, "%v", err) }}
+	o := umbra.Options{Adapter: r.Adapter, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType, Lazy: true, Warn: func(err error) { r.say(c, "%v", err) }}
+	if r.Policy == policyPriority {
+		o.Policy = scheduler.Priority
+	}
 	r.capacityFlags.apply(&o, max(r.Answers, r.BestOf, r.Beams, min(r.atOnce(), len(prompts))))
 	if r.LogSteps != "" {
 		write, end, err2 := stepLog(c, r.LogSteps)
@@ -135,7 +146,7 @@ func (r *runCommand) Run(c *console) (err error) {
 		return errInterrupted
 	}
 	r.say(c, "%s", chosen(engine.Info().Verdicts))
-	if r.Verbose {
+	if r.Verbose || r.KVMemory != (kvMemory{}) {
 		r.say(c, "%s", planText(engine.Info().Plan))
 	}
 	if err := r.loadSession(c, engine); err != nil {
@@ -167,8 +178,8 @@ func (r *runCommand) open(c *console, o umbra.Options) (*umbra.Engine, error) {
 	return umbra.OpenBytes(embeddedName, data, o)
 }
 
-func (r *runCommand) request(prompt string, params sample.Params) umbra.Request {
-	return umbra.Request{Prompt: prompt, MaxTokens: r.MaxTokens, Sampling: params, Stop: r.Stop}
+func (r *runCommand) request(p prompt, params sample.Params) umbra.Request {
+	return umbra.Request{Prompt: p.text, Priority: p.priority, MaxTokens: r.MaxTokens, Sampling: params, Stop: r.Stop}
 }
 
 // several reports whether more than one answer is made of the prompt.

@@ -22,5 +22,5 @@ fn load_piece(row: u32, i: u32) -> Piece {
 	let at = row * QUANT_VECS + i * 2u;
 	return Piece(wq[at], wq[at + 1u]);
 }
-fn quad0(p: Piece) -> vec4<f32> { return bitcast<vec4<f32>>(p.a); }
-fn quad1(p: Piece) -> vec4<f32> { return bitcast<vec4<f32>>(p.b); }
+fn raw0(p: Piece) -> vec4<f32> { return bitcast<vec4<f32>>(p.a); }
+fn raw1(p: Piece) -> vec4<f32> { return bitcast<vec4<f32>>(p.b); }

@@ -13,12 +13,5 @@ fn load_unit(row: u32, u: u32) -> Unit {
 }
 {% template "nibble_piece" %}
 
-// Factors are d and d times what takes a raised nibble to q - 8: exact, as all of these products are.
-struct Factors { d: f32, minus: vec2<f32> }
-fn factors(word: u32, odd: bool) -> Factors {
-	let pair = unpack2x16float(word);
-	let d = select(pair.x, pair.y, odd);
-	return Factors(d, d * vec2<f32>(-2056.0, -136.0));
-}
-fn quad0(p: Piece, f: Factors) -> vec4<f32> { return fma(raised0(p), vec4<f32>(f.d), f.minus.xyxy); }
-fn quad1(p: Piece, f: Factors) -> vec4<f32> { return fma(raised1(p), vec4<f32>(f.d), f.minus.xyxy); }
+const RAISED: vec4<f32> = vec4<f32>(24.0, 24.0, 24.0, 24.0); // 16 and 8
+{% template "signed_factors" %}

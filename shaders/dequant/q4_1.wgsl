@@ -15,11 +15,13 @@ fn load_unit(row: u32, u: u32) -> Unit {
 }
 {% template "nibble_piece" %}
 
+const RAISED: vec4<f32> = vec4<f32>(16.0, 16.0, 16.0, 16.0);
+fn scales(word: u32, odd: bool) -> vec2<f32> { return unpack2x16float(word); }
+
 struct Factors { d: f32, m: f32 }
 fn factors(word: u32, odd: bool) -> Factors {
-	let pair = unpack2x16float(word);
+	let pair = scales(word, odd);
 	return Factors(pair.x, pair.y);
 }
-const RAISED = vec4<f32>(2048.0, 128.0, 2048.0, 128.0);
-fn quad0(p: Piece, f: Factors) -> vec4<f32> { return fma(raised0(p) - RAISED, vec4<f32>(f.d), vec4<f32>(f.m)); }
-fn quad1(p: Piece, f: Factors) -> vec4<f32> { return fma(raised1(p) - RAISED, vec4<f32>(f.d), vec4<f32>(f.m)); }
+fn quad0(p: Piece, f: Factors) -> vec4<f32> { return fma(raw0(p) - RAISED, vec4<f32>(f.d), vec4<f32>(f.m)); }
+fn quad1(p: Piece, f: Factors) -> vec4<f32> { return fma(raw1(p) - RAISED, vec4<f32>(f.d), vec4<f32>(f.m)); }

@@ -25,16 +25,11 @@ fn load_unit(row: u32, u: u32) -> Unit {
 {% template "vec_piece" %}
 fn turn(p: Piece) -> Piece { return Piece(p.q.zwzw); }
 
-// Factors are d and d times what takes 384 + q, a byte in a mantissa, to q: exact, as both products are.
-struct Factors { d: f32, minus: f32 }
-fn factors(word: u32, odd: bool) -> Factors {
-	let pair = unpack2x16float(word);
-	let d = select(pair.x, pair.y, odd);
-	return Factors(d, -384.0 * d);
+{% template "hidden_zero" %}
+const RAISED: vec4<f32> = vec4<f32>(384.0, 384.0, 384.0, 384.0);
+fn raised(w: u32) -> vec4<f32> {
+	return bitcast<vec4<f32>>((vec4<u32>(w << 15u, w << 7u, w >> 1u, w >> 9u) & vec4<u32>(0x7f8000u)) ^ vec4<u32>(0x43c00000u | hidden_zero()));
 }
-fn quad(w: u32, f: Factors) -> vec4<f32> {
-	let raised = bitcast<vec4<f32>>((vec4<u32>(w << 15u, w << 7u, w >> 1u, w >> 9u) & vec4<u32>(0x7f8000u)) ^ vec4<u32>(0x43c00000u));
-	return fma(raised, vec4<f32>(f.d), vec4<f32>(f.minus));
-}
-fn quad0(p: Piece, f: Factors) -> vec4<f32> { return quad(p.q.x, f); }
-fn quad1(p: Piece, f: Factors) -> vec4<f32> { return quad(p.q.y, f); }
+fn raw0(p: Piece) -> vec4<f32> { return raised(p.q.x); }
+fn raw1(p: Piece) -> vec4<f32> { return raised(p.q.y); }
+{% template "signed_factors" %}

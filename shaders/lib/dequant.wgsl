@@ -55,26 +55,50 @@ fn load_unit(row: u32, u: u32) -> Unit { return halves(wq[row * QUANT_VECS + u])
 {%- end %}
 
 {%- define "vec_piece" %}
-// Piece is what a lane fetches of a row at once: 16 bytes. quad0 and quad1 are its first columns, turn brings the next to the front.
+// Piece is what a lane fetches of a row at once: 16 bytes. raw0 and raw1 are its first columns, of quantised formats above what they stand
+// for by RAISED and not scaled; turn brings the next to the front.
 struct Piece { q: vec4<u32> }
 fn load_piece(row: u32, i: u32) -> Piece { return Piece(wq[row * QUANT_VECS + i]); }
 {%- end %}
 
+{%- define "hidden_zero" %}
+// hidden_zero is 0, which no compiler knows. NVIDIA's then keeps a constant that it is part of in a register, so that a mask and that
+// constant are one instruction (LOP3) and not two: a matvec of q4_0 28672x4096 takes 31.6 us on an H200 without.
+fn hidden_zero() -> u32 { return step.rows >> 31u; }
+{%- end %}
+
 {%- define "nibble_piece" %}
 {% template "vec_piece" %}
+{% template "hidden_zero" %}
 fn turn(p: Piece) -> Piece { return Piece(p.q.yzww); }
 
-// raised puts two nibbles, at bits 12 and 16, into mantissas: 2048 + n and 128 + n, without a conversion.
-fn raised(low: u32, high: u32) -> vec4<f32> {
-	return bitcast<vec4<f32>>((vec4<u32>(low, low, high, high) & vec4<u32>(0xf000u, 0xf0000u, 0xf000u, 0xf0000u))
-		| vec4<u32>(0x45000000u, 0x43000000u, 0x45000000u, 0x43000000u));
+// raised puts nibbles, brought to bit 19, into mantissas: 16 + n, without a conversion.
+fn raised(a: u32, b: u32, c: u32, d: u32) -> vec4<f32> {
+	return bitcast<vec4<f32>>((vec4<u32>(a, b, c, d) & vec4<u32>(0x780000u)) | vec4<u32>(0x41800000u | hidden_zero()));
 }
-fn raised0(p: Piece) -> vec4<f32> { return raised(p.q.x << 12u, p.q.x << 4u); }
-fn raised1(p: Piece) -> vec4<f32> { return raised(p.q.x >> 4u, p.q.x >> 12u); }
+fn raw0(p: Piece) -> vec4<f32> { return raised(p.q.x << 19u, p.q.x << 15u, p.q.x << 11u, p.q.x << 7u); }
+fn raw1(p: Piece) -> vec4<f32> { return raised(p.q.x << 3u, p.q.x >> 1u, p.q.x >> 5u, p.q.x >> 9u); }
 {%- end %}
 
 {%- define "half_piece" %}
 {% template "vec_piece" %}
-fn quad0(p: Piece) -> vec4<f32> { return halves(p.q).lo; }
-fn quad1(p: Piece) -> vec4<f32> { return halves(p.q).hi; }
+fn raw0(p: Piece) -> vec4<f32> { return halves(p.q).lo; }
+fn raw1(p: Piece) -> vec4<f32> { return halves(p.q).hi; }
+{%- end %}
+
+{%- define "signed_factors" %}
+// scales are a block's d, of a word of two, and no offset.
+fn scales(word: u32, odd: bool) -> vec2<f32> {
+	let pair = unpack2x16float(word);
+	return vec2<f32>(select(pair.x, pair.y, odd), 0.0);
+}
+
+// Factors are d and what takes d times a raised value to the value: exact, as both products are.
+struct Factors { d: f32, minus: vec4<f32> }
+fn factors(word: u32, odd: bool) -> Factors {
+	let d = scales(word, odd).x;
+	return Factors(d, -d * RAISED);
+}
+fn quad0(p: Piece, f: Factors) -> vec4<f32> { return fma(raw0(p), vec4<f32>(f.d), f.minus); }
+fn quad1(p: Piece, f: Factors) -> vec4<f32> { return fma(raw1(p), vec4<f32>(f.d), f.minus); }
 {%- end %}

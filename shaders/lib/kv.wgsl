@@ -22,9 +22,8 @@ fn kv_raw(block: u32, at: u32) -> {% template "kv_vec" . %} {
 {%- end %}
 }
 
-// kv_load is 4 elements{% if .Int8 %}, not yet scaled{% end %}.
-fn kv_load(block: u32, at: u32) -> vec4<f32> {
-	let v = kv_raw(block, at);
+// kv_unpack is 4 elements as they are stored{% if .Int8 %}, not yet scaled{% end %}.
+fn kv_unpack(v: {% template "kv_vec" . %}) -> vec4<f32> {
 {%- if .Int8 %}
 	return vec4<f32>(bitcast<vec4<i32>>(vec4<u32>(v << 24u, v << 16u, v << 8u, v)) >> vec4<u32>(24u));
 {%- else if .Half %}
@@ -33,6 +32,9 @@ fn kv_load(block: u32, at: u32) -> vec4<f32> {
 	return v;
 {%- end %}
 }
+
+// kv_load is vector `at` of a block{% if .Int8 %}, not yet scaled{% end %}.
+fn kv_load(block: u32, at: u32) -> vec4<f32> { return kv_unpack(kv_raw(block, at)); }
 {%- if .Int8 %}
 
 // kv_scale is what the elements of vector at's token and head are multiplied by: [key, value][kv head][slot].
@@ -53,9 +55,10 @@ fn load_tile(offset: u32, i: u32) -> Tile {
 {%- end %}
 
 {%- define "split" %}
-// split_length is how many tokens a part of a context of that length has: SPLIT, or more so that parts stay within MAX_SPLITS.
-// It depends on the sequence alone, so that a sequence's sums are the same in any batch.
+// split_length is how many tokens a part of a context of that length has: all of them up to WHOLE, then SPLIT, or more so that parts
+// stay within MAX_SPLITS. It depends on the sequence alone, so that a sequence's sums are the same in any batch.
 fn split_length(context: u32) -> u32 {
+	if (context <= WHOLE) { return WHOLE; }
 	return max(SPLIT, (context + MAX_SPLITS * SPLIT - 1u) / (MAX_SPLITS * SPLIT) * SPLIT);
 }
 {%- end %}

@@ -153,10 +153,10 @@ func (o *ops) measure(m measured) (Op, error) {
 // list are the kernels to measure; each is made when its turn comes.
 func (o *ops) list() []func() (measured, error) {
 	n, k, prefill, contexts := 4096, 14336, 512, []int{1024, 32768}
-	heads, kvHeads, dim := 32, 8, 128
+	heads, kvHeads, dim, vocab := 32, 8, 128, 128_256
 	if o.tuning.Narrow {
 		n, k, prefill, contexts = 512, 1536, 64, []int{128, 1024}
-		heads, kvHeads, dim = 8, 4, 64
+		heads, kvHeads, dim, vocab = 8, 4, 64, 8192
 	}
 	var all []func() (measured, error)
 	for _, f := range shaders.Formats() {
@@ -176,7 +176,11 @@ func (o *ops) list() []func() (measured, error) {
 	for _, context := range contexts {
 		all = append(all, func() (measured, error) { return o.attention(heads, kvHeads, dim, 1, context) })
 	}
-	return append(all, func() (measured, error) { return o.attention(heads, kvHeads, dim, prefill, 4*prefill) })
+	all = append(all, func() (measured, error) { return o.attention(heads, kvHeads, dim, prefill, 4*prefill) })
+	for _, candidates := range []int{1, shaders.MaxTopK} {
+		all = append(all, func() (measured, error) { return o.topK(vocab, candidates) })
+	}
+	return all
 }
 
 // linear measures a product of rows tokens, going round enough copies of the weights that no cache holds them. Where n rows are
@@ -234,7 +238,7 @@ func (o *ops) attention(heads, kvHeads, dim, rows, context int) (measured, error
 	for i := range blocks {
 		words = append(words, uint32(i*7%blocks)) // 7 shares no factor with a power of two
 	}
-	few, many, splits := 1, 0, shaders.SplitCount(context)
+	few, many, splits := 1, 0, a.SplitCount(context)
 	step := shaders.Step{Rows: uint32(rows), FewTiles: uint32(blocks), FewCount: 1, Splits: uint32(splits)}
 	if rows > shaders.FewRows {
 		few, splits = 0, 1
@@ -261,6 +265,22 @@ func (o *ops) attention(heads, kvHeads, dim, rows, context int) (measured, error
 		bytes: float64(blocks * kv.BlockBytes()), flops: 4 * seen * float64(heads*dim), compute: rows > shaders.FewRows,
 		record: func(p *gpu.Pass, _ int) { a.Run(p, few, splits, many, args) },
 	}, a.Warm(few > 0, splits > 1, many > 0)
+}
+
+// topK measures finding the k largest of a row of logits.
+func (o *ops) topK(vocab, k int) (measured, error) {
+	t := shaders.NewTopK(o.device, o.tuning, vocab)
+	a := shaders.TopKArgs{Step: o.step(shaders.Step{Outputs: 1}), Logits: o.random(4 * shaders.PadCols(vocab)), Y: o.buffer(uint64(8 * k))}
+	if n := shaders.TopKCandidateBytes(vocab); n > 0 {
+		a.Candidates = o.buffer(uint64(n))
+	}
+	if o.err != nil {
+		return measured{}, o.err
+	}
+	return measured{
+		name: fmt.Sprintf("top %d of %d logits", k, vocab), bytes: float64(4 * vocab),
+		record: func(p *gpu.Pass, _ int) { t.Run(p, 1, k, a) },
+	}, t.Warm(k)
 }
 
 // random makes a buffer of random floats, filled on the device.
