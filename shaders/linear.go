@@ -46,6 +46,7 @@ type linearSpec struct {
 	HasScales bool
 	HasMin    bool
 	RowCount  string
+	Touch     bool
 	Stages    int // vectors of x a lane brings for each token of a tile
 	Buffers   int // 2: one is filled while the other is read
 
@@ -267,6 +268,8 @@ func (l *Linear) kernel(rows int) (linearKernel, [3]uint32, error) {
 		return k, [3]uint32{tiles * uint32(v.direct.parts), k.weights[0], k.weights[1]}, nil
 	case "matvec", "matvec_stream":
 		return k, [3]uint32{k.weights[0], k.weights[1], tiles}, nil
+	case "gemm_narrow":
+		return k, [3]uint32{tiles, k.weights[0], k.weights[1]}, nil
 	}
 	return k, [3]uint32{k.weights[0], tiles, k.weights[1]}, nil
 }
@@ -307,6 +310,8 @@ func (l *Linear) compile(v linearVariant) (k linearKernel, err error) {
 		s.matvec(v, l.tuning.matvec)
 	case "gemm":
 		s.Rows, s.PerLane = gemmTile, 4
+	case "plain_linear":
+		s.Rows = plainLanes
 	}
 	k.kernel, err = compile(l.device, v.file+".wgsl", name, &s)
 	k.weights = l.device.Grid1(ceilDiv(s.Weights, s.Rows))
@@ -375,13 +380,16 @@ func (s *linearSpec) matvec(v linearVariant, override map[int]matvecTile) {
 	s.XTile = max(s.Buffers*s.XBuffer, s.Tokens*tile.groups*s.Pitch)
 }
 
-// matvecNarrow sets what matvec_narrow.wgsl needs.
+// matvecNarrow sets what matvec_narrow.wgsl needs. More rows use what a lane holds of x more often, but every core gets some
+// workgroups, as many as even out.
 func (s *linearSpec) matvecNarrow(v linearVariant) {
 	s.Tokens = v.tokens
-	s.Rows = 32
+	s.Rows = min(max(16, ceilDiv(s.Weights, 32*runtime.NumCPU())*8), 64)
 	s.Results = s.Rows / s.OutDiv * s.Tokens
-	s.Partials = (s.Rows*s.Tokens + s.Tokens) * 8
+	s.Sums = s.Rows * s.Tokens
+	s.Partials = (s.Sums + s.Tokens) * 8
 	s.Tiles = ceilDiv(s.Blocks, 16)
+	s.Touch = s.Tiles > 1 && s.touchable()
 }
 
 // gemmNarrow sets what gemm_narrow.wgsl needs. More rows use what a lane holds of x more often, but every core gets some.
@@ -395,4 +403,8 @@ func (s *linearSpec) gemmNarrow(v linearVariant) {
 	}
 	s.Rows = min(max(64, ceilDiv(s.Weights, 8*runtime.NumCPU())*8), room)
 	s.Sums = s.Rows * s.TokenQuads
+	s.Touch = s.touchable()
 }
+
+// touchable reports whether a core's cache may be expected to hold a workgroup's weights, which are then brought there first.
+func (s *linearSpec) touchable() bool { return s.Rows*s.QuantVecs*16 <= 1<<19 }

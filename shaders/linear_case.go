@@ -104,6 +104,10 @@ func linearCases() []Case {
 		name := fmt.Sprintf("linear %s %dx%d rows %d, rope of %d+%d heads of %d, %d rotated, %v", s.Format.Name, s.N, s.K, c.rows, c.heads, c.kvHeads, c.dim, c.rotated, c.kind)
 		cases = append(cases, Case{name, func(b *bench) error { return b.linear(s, c.rows, c.only) }})
 	}
+	for _, f := range formats {
+		s := LinearShape{Format: f, N: 70, K: 352, Residual: true, Stride: 96}
+		cases = append(cases, Case{"plain linear " + f.Name, func(b *bench) error { return b.linear(s, 5, linearVariant{file: "plain_linear", tokens: 1}) }})
+	}
 	return cases
 }
 
