@@ -83,6 +83,29 @@ func linearCases() []Case {
 			cases = append(cases, Case{name, func(b *bench) error { return b.linear(s, c.rows, v) }})
 		}
 	}
+	for _, c := range []struct {
+		s    LinearShape
+		rows int
+		tile tileShape
+	}{
+		{LinearShape{Format: f32, N: 1, K: 1}, 1, tileShape{8, 8, 1, 1, 8, 2, 2, 1, true}},
+		{LinearShape{Format: f32, N: 130, K: 352, Norm: true, Gate: true}, 67, tileShape{8, 8, 2, 2, 8, 2, 2, 1, true}},
+		{LinearShape{Format: f32, N: 130, K: 352, Norm: true, Gate: true}, 67, tileShape{8, 8, 2, 2, 8, 2, 2, 1, false}},
+		{LinearShape{Format: f16, N: 131, K: 96, Bias: true, Residual: true, Stride: 192, Offset: 33}, 35, tileShape{8, 8, 2, 2, 8, 2, 2, 1, true}},
+		{LinearShape{Format: f16, N: 70, K: 352, Norm: true, Gate: true}, 35, tileShape{8, 8, 1, 2, 8, 2, 4, 1, false}},
+		{LinearShape{Format: f16, N: 129, K: 1000}, 130, tileShape{8, 8, 2, 4, 8, 2, 2, 1, true}},
+		{LinearShape{Format: f16, N: 129, K: 1000, Norm: true}, 33, tileShape{8, 4, 1, 1, 16, 2, 2, 1, false}},
+		{LinearShape{Format: f32, N: 65, K: 224, Norm: true, Bias: true, Residual: true, Stride: 160, Offset: 33}, 69, tileShape{8, 8, 1, 2, 16, 1, 2, 3, true}},
+		{LinearShape{Format: formats[2], N: 66, K: 544, Norm: true, Gate: true}, 19, tileShape{8, 4, 1, 1, 32, 1, 1, 2, false}},
+		{LinearShape{Format: f16, N: 66, K: 31, Residual: true}, 19, tileShape{8, 8, 1, 1, 8, 2, 2, 4, true}},
+		{LinearShape{Format: formats[2], N: 128, K: 64, Norm: true}, 130, tileShape{8, 16, 2, 2, 8, 2, 2, 1, true}},
+		{LinearShape{Format: f32, N: 33, K: 160}, 21, tileShape{4, 4, 1, 2, 16, 2, 2, 1, true}},
+	} {
+		c.s.Eps = 1e-5
+		c.s.Stride = max(c.s.Stride, pad(c.s.Outs()))
+		name := fmt.Sprintf("linear %s %dx%d rows %d %v", c.s.Format.Name, c.s.N, c.s.K, c.rows, c.tile)
+		cases = append(cases, Case{name, func(b *bench) error { return b.linear(c.s, c.rows, tileVariant(c.tile)) }})
+	}
 	return cases
 }
 
@@ -93,8 +116,8 @@ func (b *bench) linear(s LinearShape, rows int, only linearVariant) error {
 		return err
 	}
 	l.only = only
-	if only.direct.parts > 1 {
-		l.Parts = b.buffer("parts", make([]byte, 4*only.direct.parts*rows*s.joinCols()))
+	if parts := only.parts(); parts > 1 {
+		l.Parts = b.buffer("parts", make([]byte, 4*parts*rows*s.joinCols()))
 	}
 	w, values := b.weights(s.Format, s.N, s.K)
 	x, gain, bias := b.normals(rows*s.K), b.normals(s.K), b.normals(s.Stride)
