@@ -1,12 +1,13 @@
-// GemmTile computes what Matvec does for many token rows, of weights with 2 or 4 bytes: a workgroup multiplies ROWS weight rows with
-// TOKENS tokens, COLS columns at a time through workgroup memory. A group of 32 lanes sums 8 lanes' weight rows with 4 lanes' tokens, so that
-// the lanes of a group read few addresses, and a lane LANE_ROWS x LANE_TOKENS sums in registers. What the next step needs is fetched a step
-// ahead, so that it arrives during the sums, and neighbouring lanes fetch neighbouring columns of a row.
-// Workgroup memory holds vectors of 4 columns of a row, or of 4 rows of a column (Turned): fewer stores, or fewer registers.
+// GemmTile computes what Matvec does for many token rows, of weights with 2 or 4 bytes. A workgroup multiplies ROWS weight rows with TOKENS
+// tokens, a step of a few columns at a time, through workgroup memory. A group of 32 lanes is 8 lanes' weight rows by 4 lanes' tokens, so that
+// it reads few addresses at once; a lane keeps LANE_ROWS x LANE_TOKENS sums in registers. Neighbouring lanes bring neighbouring columns of a
+// row, fetched a step ahead, so that they arrive during the sums.
+// Workgroup memory holds vectors of 4 columns of a row (fewer stores), or of 4 rows of a column (Turned: fewer registers).
 // Workgroups share rows a number of parts to a set, each with a span of columns; GemmJoin adds them up.
 // Nothing depends on which lanes run together but the time taken.
 // Grid: x = tiles of tokens * parts, ceil(N / ROWS) workgroups folded into (y, z): those in flight together share weights.
-// Bindings: step, x, quants, y, [gain], [bias]. A turn of the loop is STEPS steps; WORDS_W and WORDS_X are a step's 16-byte vectors of a row.
+// Bindings: step, x, quants, y, [gain], [bias]. The loop takes TURNS turns of STEPS steps; a step takes WORDS_W vectors of 16 bytes of a
+// weight row and WORDS_X of x.
 {% template "linear_bindings" . %}
 struct Unit { lo: vec4<f32>, hi: vec4<f32> }
 {% .Dequant %}

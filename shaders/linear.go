@@ -196,8 +196,8 @@ func (l *Linear) Warm(rows int) error {
 }
 
 // Matvec takes up to matvecTokens token rows at once. Up to matvecRows rows it streams the weights again for every so
-// many; from there on Gemm is faster, whose tiles then fill the device (8B Q4_0 on an H200: 16 rows take Gemm 4 times as
-// long, 128 rows 1.4 times).
+// many; from there on Gemm and GemmTile are faster, whose tiles then fill the device (8B Q4_0 on an H200: 16 rows take Gemm 4
+// times as long, 128 rows 1.4 times).
 const (
 	matvecTokens = 8
 	matvecRows   = 240

@@ -32,9 +32,11 @@ type tileChoice struct {
 }
 
 // tileChoices picks GemmTile instead of Gemm on wide adapters, for weights of 2 and 4 bytes: the first line that a product fits. A line
-// with parts is passed over where there is no room for their sums. BenchmarkLinearTiles is what to choose by.
+// with parts is passed over where there is no room for their sums. BenchmarkLinearTiles is what to choose by; parts are for where there
+// would be fewer than 2 workgroups for each of an H200's 132 processors.
 var tileChoices = []tileChoice{
 	{matvecRows + 1, 512, 1024, 3071, tileShape{8, 8, 2, 2, 8, 2, 2, 4, true}},
+	{matvecRows + 1, 512, 3072, 4095, tileShape{8, 8, 2, 2, 8, 2, 2, 2, true}},
 	{matvecRows + 1, 0, 1, 0, tileShape{8, 8, 2, 2, 8, 2, 2, 1, true}},
 }
 
