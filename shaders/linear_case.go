@@ -97,7 +97,7 @@ func linearCases() []Case {
 		{LinearShape{Format: f16, N: 129, K: 1000, Norm: true}, 33, tileShape{8, 4, 1, 1, 16, 2, 2, 1, false}},
 		{LinearShape{Format: f32, N: 65, K: 224, Norm: true, Bias: true, Residual: true, Stride: 160, Offset: 33}, 69, tileShape{8, 8, 1, 2, 16, 1, 2, 3, true}},
 		{LinearShape{Format: formats[2], N: 66, K: 544, Norm: true, Gate: true}, 19, tileShape{8, 4, 1, 1, 32, 1, 1, 2, false}},
-		{LinearShape{Format: f16, N: 66, K: 31, Residual: true}, 19, tileShape{8, 8, 1, 1, 8, 2, 2, 4, true}},
+		{LinearShape{Format: f16, N: 66, K: 31, Norm: true, Residual: true}, 19, tileShape{8, 8, 1, 1, 8, 2, 2, 4, true}}, // two parts have no columns,
 		{LinearShape{Format: formats[2], N: 128, K: 64, Norm: true}, 130, tileShape{8, 16, 2, 2, 8, 2, 2, 1, true}},
 		{LinearShape{Format: f32, N: 33, K: 160}, 21, tileShape{4, 4, 1, 2, 16, 2, 2, 1, true}},
 	} {
