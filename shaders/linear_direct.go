@@ -75,6 +75,11 @@ func (s LinearShape) PartsBytes(rows int) int {
 			size = max(size, 4*t.parts*min(rows, c.top)*s.joinCols())
 		}
 	}
+	for _, c := range tileChoices {
+		if c.fits(s, c.rows) && c.rows <= rows && c.tile.parts > 1 {
+			size = max(size, 4*c.tile.parts*min(rows, c.top)*s.joinCols())
+		}
+	}
 	return size
 }
 
