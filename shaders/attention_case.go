@@ -17,8 +17,13 @@ type span struct{ rows, context int }
 // attentionCases crosses page, split and tile edges, with grouped and single heads, f16 pages and split pools.
 func attentionCases() []Case {
 	var cases []Case
+	plain := false
 	add := func(heads, kvHeads, dim int, kind KVType, chunk int, spans ...span) {
 		name := fmt.Sprintf("attention %d/%d heads of %d", heads, kvHeads, dim)
+		plain := plain
+		if plain {
+			name = "plain " + name
+		}
 		if kind != KVF32 {
 			name += " " + kind.String()
 		}
@@ -28,7 +33,7 @@ func attentionCases() []Case {
 		for _, s := range spans {
 			name += fmt.Sprintf(" %d@%d", s.rows, s.context)
 		}
-		cases = append(cases, Case{name, func(b *bench) error { return b.attention(heads, kvHeads, dim, kind, chunk, spans) }})
+		cases = append(cases, Case{name, func(b *bench) error { b.plain = plain; return b.attention(heads, kvHeads, dim, kind, chunk, spans) }})
 	}
 	add(8, 4, 64, KVF32, 0, span{1, 1}, span{1, 16}, span{1, 17}, span{2, 129}, span{1, 300})
 	add(8, 4, 64, KVF32, 0, span{5, 5}, span{33, 33}, span{70, 90}, span{1, 31})
@@ -47,7 +52,18 @@ func attentionCases() []Case {
 	add(5, 1, 16, KVF32, 0, span{1, 9000})
 	add(3, 1, 32, KVInt8, 0, span{1, 500}, span{2, 385})
 	add(4, 4, 96, KVF16, 0, span{2, 257}, span{65, 129})
+	plain = true
+	add(6, 2, 80, KVF32, 5, span{1, 50}, span{8, 33}, span{2, 150}, span{37, 40})
+	add(7, 1, 32, KVInt8, 0, span{1, 100}, span{9, 50}, span{3, 3})
 	return cases
+}
+
+// attender is Attention or PlainAttention.
+type attender interface {
+	ManyTile() int
+	SplitCount(context int) int
+	Warm(few, split, many bool) error
+	Run(p *gpu.Pass, few, splits, many int, args AttentionArgs)
 }
 
 // pool is a random KV pool with the values it stands for, for the reference.
@@ -136,9 +152,13 @@ func (b *bench) attention(heads, kvHeads, dim int, kind KVType, chunk int, spans
 	}
 	stride := pad((heads + 2*kvHeads) * dim)
 	shape := AttentionShape{KV: kv, Heads: heads, QStride: stride, YStride: pad(heads * dim)}
-	a, err := NewAttention(b.device, b.tuning, shape)
+	whole, err := NewAttention(b.device, b.tuning, shape)
 	if err != nil {
 		return err
+	}
+	var a attender = whole
+	if b.plain {
+		a = NewPlainAttention(whole)
 	}
 	values, chunks := b.kv(kv)
 

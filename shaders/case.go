@@ -51,6 +51,7 @@ type bench struct {
 	rand    *rand.Rand
 	buffers []*gpu.Buffer
 	step    *gpu.Buffer
+	plain   bool // PlainAttention instead of Attention
 	input   *gpu.Buffer
 	result  Result
 	output  []byte // what submit has read back

@@ -77,7 +77,7 @@ func TestCandidates(t *testing.T) {
 				require.NoError(t, err)
 			}
 			require.Greater(t, len(names), 3)
-			require.LessOrEqual(t, len(names), 13, "%s, %s rows", s.Product(), className(c))
+			require.LessOrEqual(t, len(names), 16, "%s, %s rows", s.Product(), className(c))
 		}
 	}
 }
@@ -87,7 +87,7 @@ func TestVariantObeys(t *testing.T) {
 	d := gputest.Device(t)
 	s := LinearShape{Format: formats[4], N: 4096, K: 4096, Stride: 4096}
 	other := LinearShape{Format: formats[4], N: 4096, K: 4096, Norm: true, Stride: 4096}
-	const parted = "direct4x16/groups=8,split=8,parts=2,ahead"
+	const parted = "direct4x16/groups=8,split=8,parts=2,ahead,unroll"
 	linear := func(s LinearShape, tuning Tuning, room int) *Linear {
 		l, err := NewLinear(d, tuning, s)
 		require.NoError(t, err)
@@ -98,18 +98,19 @@ func TestVariantObeys(t *testing.T) {
 		}
 		return l
 	}
-	standard := linear(s, Tuning{}, 0)
+	const room = 12 // rows
+	standard := linear(s, Tuning{}, 4*2*room*s.joinCols())
 	choices := Choices{}
 	choices.Set(s.Product(), "1", "matvec1")
-	choices.Set(s.Product(), "3-4", "direct4x4/groups=4,split=4,parts=1,ahead")
+	choices.Set(s.Product(), "3-4", "direct4x4/groups=4,split=4,parts=1,ahead,unroll")
 	choices.Set(s.Product(), "9-16", parted)
 	choices.Set(s.Product(), "241+", "gemm64")
-	l := linear(s, Tuning{Choices: choices}, 4*2*12*s.joinCols())
-	for rows, want := range map[int]string{1: "matvec1", 3: "direct4x4/groups=4,split=4,parts=1,ahead", 4: "direct4x4/groups=4,split=4,parts=1,ahead",
+	l := linear(s, Tuning{Choices: choices}, 4*2*room*s.joinCols())
+	for rows, want := range map[int]string{1: "matvec1", 3: "direct4x4/groups=4,split=4,parts=1,ahead,unroll", 4: "direct4x4/groups=4,split=4,parts=1,ahead,unroll",
 		9: parted, 12: parted, 13: standard.variant(13).String(), 241: "gemm64", 9999: "gemm64", 2: standard.variant(2).String(), 5: standard.variant(5).String()} {
 		assert.Equal(t, want, l.variant(rows).String(), "%d rows", rows)
 	}
-	assert.Equal(t, standard.variant(9), linear(s, Tuning{Choices: choices}, 0).variant(9), "no room")
+	assert.Equal(t, linear(s, Tuning{}, 0).variant(9), linear(s, Tuning{Choices: choices}, 0).variant(9), "no room")
 	assert.Equal(t, linear(other, Tuning{}, 0).variant(1), linear(other, Tuning{Choices: choices}, 0).variant(1), "another product")
 	assert.Equal(t, linear(s, Tuning{Narrow: true}, 0).variant(1), linear(s, Tuning{Narrow: true, Choices: choices}, 0).variant(1), "narrow")
 

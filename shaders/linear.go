@@ -20,9 +20,15 @@ type LinearShape struct {
 	Bias, Residual bool
 	// Stride is y's row length and Offset the first column written.
 	Stride, Offset int
+	// Rope, if it has heads, rotates q and k and writes k and v into their KV pages instead of storing them as columns: the weight rows are
+	// those of q, k and v, y has room for q, and what Rope does after is done here. See RopeShape.Fuses.
+	Rope RopeShape
 	// Outputs makes the row count that of the step's outputs instead of its token rows.
 	Outputs bool
 }
+
+// Roped reports whether Rope is part of the product.
+func (s LinearShape) Roped() bool { return s.Rope.Heads > 0 }
 
 // Outs is the number of output columns.
 func (s LinearShape) Outs() int {
@@ -40,6 +46,7 @@ type linearSpec struct {
 	HasScales bool
 	HasMin    bool
 	RowCount  string
+	Touch     bool
 	Stages    int // vectors of x a lane brings for each token of a tile
 	Buffers   int // 2: one is filled while the other is read
 
@@ -103,19 +110,25 @@ type Linear struct {
 }
 
 // linearVariant is one kernel of a Linear: a source file, for so many tokens at once; full is Matvec with more tokens
-// than two tiles of them; direct is GemmDirect's shape.
+// than two tiles of them; direct, stream and tile are the shapes of GemmDirect, MatvecStream and GemmTile.
 type linearVariant struct {
 	file   string
 	tokens int
 	full   bool
 	direct directTile
 	stream streamTile
+	tile   tileShape
 }
+
+// parts is how many workgroups share rows, each with a span of columns.
+func (v linearVariant) parts() int { return max(1, v.direct.parts, v.tile.parts) }
 
 func (v linearVariant) String() string {
 	switch v.file {
 	case "gemm_direct":
 		return v.direct.String()
+	case "gemm_tile":
+		return v.tile.String()
 	case "matvec_stream":
 		return fmt.Sprintf("%v,tokens=%d", v.stream, v.tokens)
 	}
@@ -137,6 +150,8 @@ func NewLinear(d *gpu.Device, tuning Tuning, s LinearShape) (*Linear, error) {
 		return nil, fmt.Errorf("shaders: linear: %d rows do not pair as gate and up", s.N)
 	case s.Offset < 0 || s.Offset+s.Outs() > s.Stride:
 		return nil, fmt.Errorf("shaders: linear: columns %d..%d are outside rows of %d", s.Offset, s.Offset+s.Outs(), s.Stride)
+	case s.Roped() && (!s.Rope.Fuses(tuning) || s.Gate || s.Residual || s.Offset != 0 || s.N != (s.Rope.Heads+2*s.Rope.KV.KVHeads)*s.Rope.KV.HeadDim):
+		return nil, fmt.Errorf("shaders: linear: rope does not combine with %+v", s)
 	case s.Gate && (s.Bias || s.Residual):
 		return nil, fmt.Errorf("shaders: linear: bias and residual do not combine with a gate")
 	}
@@ -153,6 +168,17 @@ type LinearArgs struct {
 	X, Y       *gpu.Buffer
 	Weights    Weights
 	Gain, Bias *gpu.Buffer
+	// Input is the step's words and KV the layer's pages, if Rope is part of it.
+	Input *gpu.Buffer
+	KV    KV
+}
+
+// rope are the buffers that Rope needs, if it is part of the product.
+func (a LinearArgs) rope(s LinearShape) []*gpu.Buffer {
+	if !s.Roped() {
+		return nil
+	}
+	return append([]*gpu.Buffer{a.Input}, a.KV...)
 }
 
 // Run records the product for rows token rows.
@@ -167,11 +193,11 @@ func (l *Linear) Run(p *gpu.Pass, rows int, a LinearArgs) {
 	}
 	step := a.Step.Slice(0, StepBytes)
 	if k.join == nil {
-		p.Dispatch(k.kernel, grid, bound([]gpu.Binding{step, a.X.Whole(), a.Weights.Quants.Whole()}, a.Weights.Scales, a.Y, a.Gain, a.Bias)...)
+		p.Dispatch(k.kernel, grid, bound([]gpu.Binding{step, a.X.Whole(), a.Weights.Quants.Whole()}, append([]*gpu.Buffer{a.Weights.Scales, a.Y, a.Gain, a.Bias}, a.rope(l.Shape)...)...)...)
 		return
 	}
 	p.Dispatch(k.kernel, grid, bound([]gpu.Binding{step, a.X.Whole(), a.Weights.Quants.Whole()}, a.Weights.Scales, l.Parts, a.Gain)...)
-	p.Dispatch(k.join, l.device.Grid1(ceilDiv(rows*ceilDiv(l.Shape.N, 4), 64)), bound([]gpu.Binding{step, l.Parts.Whole()}, a.Y, a.Bias)...)
+	p.Dispatch(k.join, l.device.Grid1(ceilDiv(rows*ceilDiv(l.Shape.N, 4), 64)), bound([]gpu.Binding{step, l.Parts.Whole()}, append([]*gpu.Buffer{a.Y, a.Bias}, a.rope(l.Shape)...)...)...)
 }
 
 // bound appends the buffers that are there.
@@ -191,8 +217,8 @@ func (l *Linear) Warm(rows int) error {
 }
 
 // Matvec takes up to matvecTokens token rows at once. Up to matvecRows rows it streams the weights again for every so
-// many; from there on Gemm is faster, whose tiles then fill the device (8B Q4_0 on an H200: 16 rows take Gemm 4 times as
-// long, 128 rows 1.4 times).
+// many; from there on Gemm and GemmTile are faster, whose tiles then fill the device (8B Q4_0 on an H200: 16 rows take Gemm 4
+// times as long, 128 rows 1.4 times).
 const (
 	matvecTokens = 8
 	matvecRows   = 240
@@ -216,7 +242,7 @@ func (l *Linear) variant(rows int) linearVariant {
 		}
 		return v
 	}
-	if v := l.chosen[rowClass(rows)]; v.file != "" && l.Shape.sumBytes(v.direct, rows) <= l.room() {
+	if v := l.chosen[rowClass(rows)]; v.file != "" && l.Shape.sumBytes(v.parts(), rows) <= l.room() {
 		return v
 	}
 	if t, ok := l.Shape.streamFor(rows); ok {
@@ -224,6 +250,9 @@ func (l *Linear) variant(rows int) linearVariant {
 	}
 	if t, ok := l.Shape.directFor(directChoices, rows, l.room()); ok {
 		return directVariant(t)
+	}
+	if t, ok := l.Shape.tileFor(rows, l.room()); ok {
+		return tileVariant(t)
 	}
 	if rows <= matvecRows {
 		return matvecVariant(rows)
@@ -262,10 +291,12 @@ func (l *Linear) kernel(rows int) (linearKernel, [3]uint32, error) {
 	}
 	tiles := uint32(ceilDiv(rows, v.tokens))
 	switch v.file {
-	case "gemm_direct":
-		return k, [3]uint32{tiles * uint32(v.direct.parts), k.weights[0], k.weights[1]}, nil
+	case "gemm_direct", "gemm_tile":
+		return k, [3]uint32{tiles * uint32(v.parts()), k.weights[0], k.weights[1]}, nil
 	case "matvec", "matvec_stream":
 		return k, [3]uint32{k.weights[0], k.weights[1], tiles}, nil
+	case "gemm_narrow":
+		return k, [3]uint32{tiles, k.weights[0], k.weights[1]}, nil
 	}
 	return k, [3]uint32{k.weights[0], tiles, k.weights[1]}, nil
 }
@@ -284,6 +315,20 @@ func (l *Linear) compile(v linearVariant) (k linearKernel, err error) {
 			}
 		}
 		k.kernel, err = compile(l.device, "gemm_direct.wgsl", name, main)
+		k.weights = l.device.Grid1(ceilDiv(main.Weights, main.Rows))
+		return k, err
+	}
+	if v.file == "gemm_tile" {
+		main, join, err := l.Shape.tile(v.tile)
+		if err != nil {
+			return k, err
+		}
+		if join != nil {
+			if k.join, err = compile(l.device, "gemm_join.wgsl", l.name("gemm_join"), join); err != nil {
+				return k, err
+			}
+		}
+		k.kernel, err = compile(l.device, "gemm_tile.wgsl", l.name(fmt.Sprintf("%s%dx%d", v.file, main.Rows, v.tokens)), main)
 		k.weights = l.device.Grid1(ceilDiv(main.Weights, main.Rows))
 		return k, err
 	}
@@ -306,6 +351,8 @@ func (l *Linear) compile(v linearVariant) (k linearKernel, err error) {
 		s.matvec(v, l.tuning.matvec)
 	case "gemm":
 		s.Rows, s.PerLane = gemmTile, 4
+	case "plain_linear":
+		s.Rows = plainLanes
 	}
 	k.kernel, err = compile(l.device, v.file+".wgsl", name, &s)
 	k.weights = l.device.Grid1(ceilDiv(s.Weights, s.Rows))
@@ -318,7 +365,7 @@ func (l *Linear) name(kind string) string {
 	for _, o := range []struct {
 		on   bool
 		name string
-	}{{l.Shape.Norm, "norm"}, {l.Shape.Gate, "gate"}, {l.Shape.Bias, "bias"}, {l.Shape.Residual, "residual"}} {
+	}{{l.Shape.Norm, "norm"}, {l.Shape.Gate, "gate"}, {l.Shape.Bias, "bias"}, {l.Shape.Residual, "residual"}, {l.Shape.Roped(), "rope"}} {
 		if o.on {
 			s += "_" + o.name
 		}
@@ -374,13 +421,16 @@ func (s *linearSpec) matvec(v linearVariant, override map[int]matvecTile) {
 	s.XTile = max(s.Buffers*s.XBuffer, s.Tokens*tile.groups*s.Pitch)
 }
 
-// matvecNarrow sets what matvec_narrow.wgsl needs.
+// matvecNarrow sets what matvec_narrow.wgsl needs. More rows use what a lane holds of x more often, but every core gets some
+// workgroups, as many as even out.
 func (s *linearSpec) matvecNarrow(v linearVariant) {
 	s.Tokens = v.tokens
-	s.Rows = 32
+	s.Rows = min(max(16, ceilDiv(s.Weights, 32*runtime.NumCPU())*8), 64)
 	s.Results = s.Rows / s.OutDiv * s.Tokens
-	s.Partials = (s.Rows*s.Tokens + s.Tokens) * 8
+	s.Sums = s.Rows * s.Tokens
+	s.Partials = (s.Sums + s.Tokens) * 8
 	s.Tiles = ceilDiv(s.Blocks, 16)
+	s.Touch = s.Tiles > 1 && s.touchable()
 }
 
 // gemmNarrow sets what gemm_narrow.wgsl needs. More rows use what a lane holds of x more often, but every core gets some.
@@ -394,4 +444,8 @@ func (s *linearSpec) gemmNarrow(v linearVariant) {
 	}
 	s.Rows = min(max(64, ceilDiv(s.Weights, 8*runtime.NumCPU())*8), room)
 	s.Sums = s.Rows * s.TokenQuads
+	s.Touch = s.touchable()
 }
+
+// touchable reports whether a core's cache may be expected to hold a workgroup's weights, which are then brought there first.
+func (s *linearSpec) touchable() bool { return s.Rows*s.QuantVecs*16 <= 1<<19 }

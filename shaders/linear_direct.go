@@ -45,11 +45,13 @@ var directChoices = append(directFormat("q4_0"), directFormat("q8_0")...)
 // directFormat is the choices for a format; those measured have the same.
 func directFormat(name string) []directChoice {
 	return []directChoice{
-		{name, 9, matvecRows, 12288, 0, directTile{4, 16, 4, 4, 1, true, false}},
-		{name, 9, 24, 1024, 12287, directTile{4, 16, 8, 8, 4, true, false}},
-		{name, 25, 64, 1024, 3071, directTile{2, 16, 8, 8, 4, true, false}},
-		{name, 33, matvecRows, 1, 12287, directTile{2, 16, 8, 8, 1, true, false}},
-		{name, matvecRows + 1, 0, 1, 0, directTile{4, 16, 4, 1, 1, true, false}},
+		{name, 5, 8, 12288, 0, directTile{4, 8, 4, 4, 1, true, true}},
+		{name, 5, 8, 1024, 12287, directTile{2, 8, 8, 8, 4, true, true}},
+		{name, 9, matvecRows, 12288, 0, directTile{4, 16, 4, 4, 1, true, true}},
+		{name, 9, 24, 1024, 12287, directTile{4, 16, 8, 8, 4, true, true}},
+		{name, 25, 64, 1024, 3071, directTile{2, 16, 8, 8, 4, true, true}},
+		{name, 25, matvecRows, 1, 12287, directTile{2, 16, 8, 8, 1, true, true}},
+		{name, matvecRows + 1, 0, 1, 0, directTile{4, 16, 4, 1, 1, true, true}},
 	}
 }
 
@@ -58,7 +60,7 @@ func (s LinearShape) directFor(choices []directChoice, rows, room int) (directTi
 	within := func(v, low, high int) bool { return v >= low && (high == 0 || v <= high) }
 	for _, c := range choices {
 		if (c.format == "" || c.format == s.Format.Name) && within(rows, c.rows, c.top) && within(s.N, c.n, c.most) &&
-			s.sumBytes(c.tile, rows) <= room && (!s.Gate || c.tile.stack > 1) {
+			s.sumBytes(c.tile.parts, rows) <= room && (!s.Gate && !s.Roped() || c.tile.stack > 1) {
 			return c.tile, true
 		}
 	}
@@ -68,12 +70,12 @@ func (s LinearShape) directFor(choices []directChoice, rows, room int) (directTi
 // joinCols is a row of a part's sums in f32: the weight rows in whole vectors, and one more for the token's square.
 func (s LinearShape) joinCols() int { return (s.N+3)&^3 + 4 }
 
-// sumBytes is the room that a tile's sums of parts take.
-func (s LinearShape) sumBytes(t directTile, rows int) int {
-	if t.parts <= 1 {
+// sumBytes is the room that sums of so many parts take.
+func (s LinearShape) sumBytes(parts, rows int) int {
+	if parts <= 1 {
 		return 0
 	}
-	return 4 * t.parts * rows * s.joinCols()
+	return 4 * parts * rows * s.joinCols()
 }
 
 // PartsBytes is the size of Linear.Parts that a product needs with up to rows token rows, 0 if it needs none.
@@ -81,7 +83,12 @@ func (s LinearShape) PartsBytes(rows int) int {
 	size := 0
 	for _, c := range directChoices {
 		if t, ok := s.directFor([]directChoice{c}, c.rows, math.MaxInt); ok && c.rows <= rows && t.parts > 1 {
-			size = max(size, s.sumBytes(t, min(rows, c.top)))
+			size = max(size, s.sumBytes(t.parts, min(rows, c.top)))
+		}
+	}
+	for _, c := range tileChoices {
+		if c.fits(s, c.rows) && c.rows <= rows && c.tile.parts > 1 {
+			size = max(size, s.sumBytes(c.tile.parts, min(rows, c.top)))
 		}
 	}
 	return size
@@ -164,7 +171,7 @@ func (s LinearShape) direct(t directTile) (*directSpec, *joinSpec, error) {
 	}
 	j := &joinSpec{s.spec(), t.parts, s.joinCols() / 4}
 	j.PerLane = 4
-	d.Gate, d.Bias, d.Residual = false, false, false
+	d.Gate, d.Bias, d.Residual, d.Rope = false, false, false, RopeShape{}
 	d.YStride, d.YOffset, d.SquaresAt = s.joinCols(), 0, s.joinCols()-4
 	return d, j, nil
 }

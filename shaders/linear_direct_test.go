@@ -35,7 +35,7 @@ func TestDirectChoices(t *testing.T) {
 	} {
 		room := 0
 		if c.parts {
-			room = c.s.sumBytes(tile(8, 4), 16)
+			room = c.s.sumBytes(4, 16)
 		}
 		got, ok := c.s.directFor(choices, c.rows, room)
 		assert.Equal(t, c.stack > 0, ok, "%+v", c)

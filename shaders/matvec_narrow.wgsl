@@ -20,54 +20,23 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	var square{% $t %} = 0.0;
 {%- end %}
 {%- end %}
+{%- if .Touch %}
+	{% template "narrow_touch" . %}
+	parts[lane] = f32(touched);
+{%- end %}
+	var sums: array<f32, SUMS>; // a lane's own: workgroup memory costs more to reach
 	for (var tile = 0u; tile < TILES; tile++) {
 		let b = tile * 16u + lane * 2u;
-		// Past the row's end x counts as zero, and the last block is read again.
-{%- range $h := seq 2 %}
-		let b{% $h %} = min(b + {% $h %}u, BLOCKS - 1u);
-		let in{% $h %} = select(0.0, 1.0, b + {% $h %}u < BLOCKS);
-{%- range $t := seq $.Tokens %}
-{%- range $i := seq 8 %}
-		{% if $.Norm %}var{% else %}let{% end %} x{% $t %}_{% $h %}_{% $i %} = x[x{% $t %} + b{% $h %} * 8u + {% $i %}u] * in{% $h %};
-{%- end %}
-{%- if $.Norm %}
-		square{% $t %} += {% range $i := seq 8 %}{% if $i %} + {% end %}dot(x{% $t %}_{% $h %}_{% $i %}, x{% $t %}_{% $h %}_{% $i %}){% end %};
-{%- end %}
-{%- end %}
-{%- if $.Norm %}
-{%- range $i := seq 8 %}
-		{
-			let g = gain[b{% $h %} * 8u + {% $i %}u];
-{%- range $t := seq $.Tokens %}
-			x{% $t %}_{% $h %}_{% $i %} *= g;
-{%- end %}
-		}
-{%- end %}
-{%- end %}
-{%- if $.HasMin %}{% range $t := seq $.Tokens %}
-		let sum{% $t %}_{% $h %} = dot({% range $i := seq 8 %}{% if $i %} + {% end %}x{% $t %}_{% $h %}_{% $i %}{% end %}, vec4<f32>(1.0));
-{%- end %}{% end %}
-{%- end %}
+		{% template "narrow_x" . %}
 		for (var r = 0u; r < count; r++) {
 			let row = first + r;
-			let w0 = load_block(row, b0);
-			let w1 = load_block(row, b1);
-{%- range $u := seq 4 %}
-			let v0_{% $u %} = unit{% $u %}(w0);
-			let v1_{% $u %} = unit{% $u %}(w1);
-{%- end %}
+			{% template "narrow_products" . %}
 {%- range $t := seq .Tokens %}
-			{
-{%- range $h := seq 2 %}
-				let s{% $h %} = {% range $u := seq 4 %}{% if $u %} + {% end %}v{% $h %}_{% $u %}.lo * x{% $t %}_{% $h %}_{% mul $u 2 %} + v{% $h %}_{% $u %}.hi * x{% $t %}_{% $h %}_{% add (mul $u 2) 1 %}{% end %};
-{%- end %}
-				let s = dot(s0 * w0.d + s1 * w1.d, vec4<f32>(1.0)){% if $.HasMin %} + w0.m * sum{% $t %}_0 + w1.m * sum{% $t %}_1{% end %};
-				let i = (r * TOKENS + {% $t %}u) * 8u + lane;
-				if (tile == 0u) { parts[i] = s; } else { parts[i] += s; }
-			}
+			sums[r * TOKENS + {% $t %}u] += out{% $t %};
 {%- end %}
 		}
 	}
+	for (var i = 0u; i < count * TOKENS; i++) { parts[i * 8u + lane] = sums[i]; }
 {%- if .Norm %}{% range $t := seq .Tokens %}
 	parts[(ROWS * TOKENS + {% $t %}u) * 8u + lane] = square{% $t %};
 {%- end %}{% end %}

@@ -62,10 +62,11 @@ func (m *linearBench) streams(s LinearShape, rows int) []linearVariant {
 	return list
 }
 
-// BenchmarkLinearTiles compares Matvec, Gemm and shapes of GemmDirect on the products of an 8B and a 1B model: what directChoices is
-// chosen by. It goes through everything once, checks each kernel against Matvec, prints a line for each measurement, and the best
+// BenchmarkLinearTiles compares Matvec, Gemm and shapes of GemmDirect and GemmTile on the products of an 8B and a 1B model: what
+// directChoices and tileChoices are chosen by. It goes through everything once, checks each kernel against Matvec, prints a line for each measurement, and the best
 // for each product at the end. UMBRA_LINEAR picks lines by a regular expression over "format NxK rows R kernel";
 // UMBRA_LINEAR_TILES is more tiles, as "stack tokens groups split parts ahead unroll" with true or false last, separated by semicolons;
+// UMBRA_LINEAR_BLOCKS is more of GemmTile's, as "laneRows laneTokens across down cols buffers steps parts turned";
 // UMBRA_LINEAR_ALL=1 adds each format's other products.
 // On a CPU shapes are 16 times smaller: it shows that it runs, no more.
 //
@@ -81,6 +82,12 @@ func BenchmarkLinearTiles(b *testing.B) {
 		_, err := fmt.Sscan(text, &t.stack, &t.tokens, &t.groups, &t.split, &t.parts, &t.ahead, &t.unroll)
 		require.NoError(b, err, text)
 		m.more = append(m.more, t)
+	}
+	for _, text := range strings.FieldsFunc(os.Getenv("UMBRA_LINEAR_BLOCKS"), func(r rune) bool { return r == ';' }) {
+		var t tileShape
+		_, err := fmt.Sscan(text, &t.laneRows, &t.laneTokens, &t.across, &t.down, &t.cols, &t.buffers, &t.steps, &t.parts, &t.turned)
+		require.NoError(b, err, text)
+		m.blocks = append(m.blocks, t)
 	}
 	for b.Loop() {
 		for _, p := range []struct {
@@ -100,6 +107,18 @@ func BenchmarkLinearTiles(b *testing.B) {
 			}
 			m.product(m.shape(p.format, p.n, p.k), rows, func(s LinearShape, rows int) []linearVariant { return m.candidates(s, rows, p.full) })
 		}
+		for _, p := range []struct {
+			format, n, k int
+			rows         []int
+		}{
+			{0, 4096, 4096, []int{512, 4096}}, {1, 4096, 4096, []int{128, 512, 4096}}, {1, 16384, 2048, []int{512}}, {1, 2048, 8192, []int{512}},
+			{1, 3072, 2048, []int{512}}, {1, 2048, 2048, []int{512}},
+		} {
+			if m.shrink > 1 {
+				p.rows = []int{69}
+			}
+			m.product(m.shape(p.format, p.n, p.k), p.rows, m.tiles)
+		}
 	}
 	m.summary()
 }
@@ -107,7 +126,8 @@ func BenchmarkLinearTiles(b *testing.B) {
 // linearBench prints what a linearMeter measures.
 type linearBench struct {
 	*tileBench
-	more []directTile
+	more   []directTile
+	blocks []tileShape
 }
 
 func newLinearBench(b *testing.B) *linearBench {
@@ -159,6 +179,25 @@ func (m *linearBench) candidates(s LinearShape, rows int, full bool) []linearVar
 	return list
 }
 
+// tiles are the kernels worth a try for many rows of weights with 2 or 4 bytes.
+func (m *linearBench) tiles(s LinearShape, rows int) []linearVariant {
+	list := []linearVariant{gemmVariant, directVariant(directTile{4, 16, 4, 1, 1, true, false})}
+	for _, t := range append([]tileShape{
+		{8, 8, 2, 2, 8, 2, 2, 1, true}, {8, 8, 2, 2, 8, 2, 2, 1, false}, {8, 8, 2, 2, 8, 2, 4, 1, true}, {8, 8, 2, 2, 16, 1, 1, 1, true}, {8, 8, 2, 2, 16, 1, 1, 1, false},
+		{8, 8, 2, 4, 8, 2, 2, 1, true}, {8, 8, 2, 4, 8, 2, 2, 1, false}, {8, 8, 2, 4, 16, 1, 1, 1, true}, {8, 8, 2, 4, 16, 1, 1, 1, false},
+		{8, 8, 1, 2, 8, 2, 2, 1, true}, {8, 8, 1, 2, 16, 2, 2, 1, true}, {8, 8, 1, 2, 16, 2, 2, 1, false}, {8, 8, 1, 2, 32, 1, 1, 1, true}, {8, 8, 1, 4, 8, 2, 2, 1, true},
+		{8, 16, 2, 1, 8, 2, 2, 1, true}, {16, 8, 1, 2, 8, 2, 2, 1, true}, {8, 16, 2, 2, 8, 2, 2, 1, true}, {8, 16, 2, 2, 16, 1, 1, 1, true}, {8, 4, 2, 4, 8, 2, 2, 1, true},
+		{8, 8, 2, 2, 8, 2, 2, 2, true}, {8, 8, 2, 2, 8, 2, 2, 4, true}, {8, 8, 2, 2, 16, 1, 1, 2, true}, {8, 8, 2, 2, 16, 1, 1, 4, true}, {8, 8, 1, 2, 16, 2, 2, 2, true},
+		{8, 8, 1, 2, 16, 2, 2, 4, true}, {8, 8, 2, 4, 8, 2, 2, 2, true}, {8, 8, 2, 4, 8, 2, 2, 4, true},
+	}, m.blocks...) {
+		// Parts are for products that leave a large device's 132 processors with fewer than 4 workgroups each.
+		if t.parts == 1 || ceilDiv(s.N*m.shrink, t.rows())*ceilDiv(rows, t.tokens()) <= 4*132 {
+			list = append(list, tileVariant(t))
+		}
+	}
+	return list
+}
+
 // product measures a matrix with each number of rows and each candidate.
 func (m *linearBench) product(s LinearShape, rows []int, candidates func(s LinearShape, rows int) []linearVariant) {
 	const beyondCaches, partsBytes = 192 << 20, 256 << 20
@@ -172,7 +211,7 @@ func (m *linearBench) product(s LinearShape, rows []int, candidates func(s Linea
 	for _, r := range rows {
 		var list []linearVariant
 		for _, v := range candidates(s, r) {
-			if m.only.MatchString(fmt.Sprintf("%s rows %d %s", product, r, v)) && s.sumBytes(v.direct, r) <= partsBytes/m.shrink {
+			if m.only.MatchString(fmt.Sprintf("%s rows %d %s", product, r, v)) && s.sumBytes(v.parts(), r) <= partsBytes/m.shrink {
 				list = append(list, v)
 			}
 		}

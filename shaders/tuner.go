@@ -59,8 +59,9 @@ func NewTuner(d *gpu.Device) (*Tuner, error) {
 func (t *Tuner) Release() { t.burner.release() }
 
 // Linear measures a product with each number of token rows and tells each of the outcome; an error of each ends it. A candidate is
-// measured only if its result is the default's within the kernels' tolerance.
+// measured only if its result is the default's within the kernels' tolerance. A Rope is left out: it is the same work after any kernel.
 func (t *Tuner) Linear(s LinearShape, rows []int, each func(Measured) error) error {
+	s.Rope = RopeShape{}
 	most := 0
 	for _, r := range rows {
 		most = max(most, r)
@@ -155,7 +156,7 @@ func (t *Tuner) contestants(m *linearMeter, rows int, out *Measured) ([]*contest
 	}
 	all := []*contestant{enter(out.Default, l)}
 	for _, v := range t.candidates(m.shape, rows) {
-		if v == standard || m.shape.sumBytes(v.direct, rows) > l.room() {
+		if v == standard || m.shape.sumBytes(v.parts(), rows) > l.room() {
 			continue
 		}
 		l, err := m.launcher(v)

@@ -4,10 +4,7 @@ struct Block { q: vec4<u32>, d: f32, m: f32 }
 {% template "scale" %}
 {% template "nibbles" %}
 
-fn load_block(row: u32, b: u32) -> Block {
-	let d = scale(row, b);
-	return Block(wq[row * QUANT_VECS + b], d, -8.0 * d);
-}
+fn scaled_block(row: u32, b: u32, d: f32) -> Block { return Block(wq[row * QUANT_VECS + b], d, -8.0 * d); }
 
 fn load_unit(row: u32, u: u32) -> Unit {
 	let w = load_nibbles(row, u);

@@ -1,6 +1,7 @@
 // Q4_1: a block is 32 nibbles q, value d * q + m (ggml block_q4_1; nibbles repacked into column order).
 struct Block { q: vec4<u32>, d: f32, m: f32 }
 {% template "nibbles" %}
+{% template "pair" %}
 
 fn load_block(row: u32, b: u32) -> Block {
 	let s = unpack2x16float(ws[row * SCALE_WORDS + b]);

@@ -2,9 +2,9 @@
 struct Block { q0: vec4<u32>, q1: vec4<u32>, d: f32, m: f32 }
 {% template "scale" %}
 
-fn load_block(row: u32, b: u32) -> Block {
+fn scaled_block(row: u32, b: u32, d: f32) -> Block {
 	let i = row * QUANT_VECS + b * 2u;
-	return Block(wq[i], wq[i + 1u], scale(row, b), 0.0);
+	return Block(wq[i], wq[i + 1u], d, 0.0);
 }
 
 fn bytes(w: u32) -> vec4<f32> {

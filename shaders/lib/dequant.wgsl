@@ -4,6 +4,23 @@ fn scale(row: u32, b: u32) -> f32 {
 	let pair = unpack2x16float(ws[row * SCALE_WORDS + (b >> 1u)]);
 	return select(pair.x, pair.y, (b & 1u) == 1u);
 }
+
+// Pair is two blocks of a row.
+struct Pair { b0: Block, b1: Block }
+
+// load_pair loads blocks b0 and b1, whose scales are in one word: b0 twice, or b0 and the odd one that follows.
+fn load_pair(row: u32, b0: u32, b1: u32) -> Pair {
+	let pair = unpack2x16float(ws[row * SCALE_WORDS + (b0 >> 1u)]);
+	return Pair(scaled_block(row, b0, select(pair.x, pair.y, (b0 & 1u) == 1u)), scaled_block(row, b1, select(pair.x, pair.y, (b1 & 1u) == 1u)));
+}
+
+fn load_block(row: u32, b: u32) -> Block { return scaled_block(row, b, scale(row, b)); }
+{%- end %}
+
+{%- define "pair" %}
+// Pair is two blocks of a row.
+struct Pair { b0: Block, b1: Block }
+fn load_pair(row: u32, b0: u32, b1: u32) -> Pair { return Pair(load_block(row, b0), load_block(row, b1)); }
 {%- end %}
 
 {%- define "nibbles" %}
