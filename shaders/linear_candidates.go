@@ -19,15 +19,15 @@ var directCandidates = []struct {
 	from, to int // of rowTops
 	tile     directTile
 }{
-	{4, 8, directTile{2, 0, 4, 4, 1, true, false}}, {4, 8, directTile{2, 0, 8, 8, 1, true, false}},
-	{4, 8, directTile{4, 0, 4, 4, 1, true, false}}, {4, 8, directTile{4, 0, 8, 8, 1, true, false}},
-	{8, 8, directTile{2, 0, 8, 8, 4, true, false}}, {8, 8, directTile{4, 0, 8, 8, 4, true, false}},
+	{4, 8, directTile{2, 0, 4, 4, 1, true, true}}, {4, 8, directTile{2, 0, 8, 8, 1, true, true}},
+	{4, 8, directTile{4, 0, 4, 4, 1, true, true}}, {4, 8, directTile{4, 0, 8, 8, 1, true, true}},
+	{8, 8, directTile{2, 0, 8, 8, 4, true, true}}, {8, 8, directTile{4, 0, 8, 8, 4, true, true}},
 
-	{16, rowMost, directTile{4, 16, 4, 4, 1, true, false}}, {16, rowMost, directTile{2, 16, 8, 8, 1, true, false}},
-	{16, matvecRows, directTile{4, 16, 8, 8, 1, true, false}}, {16, matvecRows, directTile{8, 8, 4, 4, 1, true, false}},
-	{16, 64, directTile{2, 16, 8, 8, 4, true, false}}, {16, 64, directTile{4, 16, 8, 8, 4, true, false}}, {16, 64, directTile{4, 16, 8, 8, 2, true, false}},
-	{64, rowMost, directTile{4, 16, 4, 1, 1, true, false}}, {matvecRows, rowMost, directTile{8, 16, 4, 1, 1, false, false}},
-	{32, rowMost, directTile{4, 32, 4, 4, 1, true, false}}, {rowMost, rowMost, directTile{4, 32, 4, 1, 1, true, false}},
+	{16, rowMost, directTile{4, 16, 4, 4, 1, true, true}}, {16, rowMost, directTile{2, 16, 8, 8, 1, true, true}},
+	{16, matvecRows, directTile{4, 16, 8, 8, 1, true, true}}, {16, matvecRows, directTile{8, 8, 4, 4, 1, true, true}},
+	{16, 64, directTile{2, 16, 8, 8, 4, true, true}}, {16, 64, directTile{4, 16, 8, 8, 4, true, true}}, {16, 64, directTile{4, 16, 8, 8, 2, true, true}},
+	{64, rowMost, directTile{4, 16, 4, 1, 1, true, true}}, {matvecRows, rowMost, directTile{8, 16, 4, 1, 1, false, false}},
+	{32, rowMost, directTile{4, 32, 4, 4, 1, true, true}}, {rowMost, rowMost, directTile{4, 32, 4, 1, 1, true, true}},
 	{rowMost, rowMost, directTile{8, 16, 4, 4, 1, false, false}},
 }
 
