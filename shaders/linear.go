@@ -101,11 +101,12 @@ type Linear struct {
 	device *gpu.Device
 	tuning Tuning
 	Shape  LinearShape
-	// Parts is room for sums of parts of the columns, PartsBytes long. Without, kernels that need it are not picked.
+	// Parts is room for sums of parts of the columns, PartsBytes long. Where it is too small, or nil, kernels that need it are not picked.
 	Parts *gpu.Buffer
 
 	kernels map[linearVariant]linearKernel
-	only    linearVariant // instead of what rows ask for, in tests
+	chosen  [len(rowTops)]linearVariant // by class of rows, see Choices
+	only    linearVariant               // instead of what rows ask for, where kernels are compared
 }
 
 // linearVariant is one kernel of a Linear: a source file, for so many tokens at once; full is Matvec with more tokens
@@ -154,7 +155,7 @@ func NewLinear(d *gpu.Device, tuning Tuning, s LinearShape) (*Linear, error) {
 	case s.Gate && (s.Bias || s.Residual):
 		return nil, fmt.Errorf("shaders: linear: bias and residual do not combine with a gate")
 	}
-	return &Linear{device: d, tuning: tuning, Shape: s, kernels: map[linearVariant]linearKernel{}}, nil
+	return &Linear{device: d, tuning: tuning, Shape: s, kernels: map[linearVariant]linearKernel{}, chosen: s.chosen(tuning.Choices)}, nil
 }
 
 // Weights are a matrix's planes on the device; Scales is nil for formats without.
@@ -241,20 +242,37 @@ func (l *Linear) variant(rows int) linearVariant {
 		}
 		return v
 	}
+	if v := l.chosen[rowClass(rows)]; v.file != "" && l.Shape.sumBytes(v.parts(), rows) <= l.room() {
+		return v
+	}
 	if t, ok := l.Shape.streamFor(rows); ok {
 		return streamVariant(t, rows)
 	}
-	if t, ok := l.Shape.directFor(directChoices, rows, l.Parts != nil); ok {
+	if t, ok := l.Shape.directFor(directChoices, rows, l.room()); ok {
 		return directVariant(t)
 	}
-	if t, ok := l.Shape.tileFor(rows, l.Parts != nil); ok {
+	if t, ok := l.Shape.tileFor(rows, l.room()); ok {
 		return tileVariant(t)
 	}
 	if rows <= matvecRows {
-		return linearVariant{file: "matvec", tokens: tokensFor(rows, matvecTokens), full: rows > 2*matvecTokens}
+		return matvecVariant(rows)
 	}
-	return linearVariant{file: "gemm", tokens: gemmTile}
+	return gemmVariant
 }
+
+// room is what Parts has.
+func (l *Linear) room() int {
+	if l.Parts == nil {
+		return 0
+	}
+	return int(l.Parts.Size())
+}
+
+func matvecVariant(rows int) linearVariant {
+	return linearVariant{file: "matvec", tokens: tokensFor(rows, matvecTokens), full: rows > 2*matvecTokens}
+}
+
+var gemmVariant = linearVariant{file: "gemm", tokens: gemmTile}
 
 func directVariant(t directTile) linearVariant {
 	return linearVariant{file: "gemm_direct", tokens: t.tokens, direct: t}

@@ -47,9 +47,9 @@ func (c tileChoice) fits(s LinearShape, rows int) bool {
 }
 
 // tileFor returns the tile for a number of token rows, if any.
-func (s LinearShape) tileFor(rows int, parts bool) (tileShape, bool) {
+func (s LinearShape) tileFor(rows, room int) (tileShape, bool) {
 	for _, c := range tileChoices {
-		if c.fits(s, rows) && (parts || c.tile.parts == 1) {
+		if c.fits(s, rows) && s.sumBytes(c.tile.parts, rows) <= room {
 			return c.tile, true
 		}
 	}

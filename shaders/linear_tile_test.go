@@ -25,7 +25,11 @@ func TestTileChoices(t *testing.T) {
 		{LinearShape{Format: q4, N: 14000}, 512, true, 0, 0},
 		{LinearShape{Format: q8, N: 14000}, 512, true, 0, 0},
 	} {
-		got, ok := c.s.tileFor(c.rows, c.room)
+		room := 0
+		if c.room {
+			room = c.bytes
+		}
+		got, ok := c.s.tileFor(c.rows, room)
 		assert.Equal(t, c.parts > 0, ok, "%+v", c)
 		assert.Equal(t, c.parts, got.parts, "%+v", c)
 		assert.Equal(t, c.bytes, c.s.PartsBytes(c.rows), "%+v", c)

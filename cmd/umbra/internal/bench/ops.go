@@ -29,8 +29,8 @@ type measured struct {
 
 // Ops measures every kernel that matters for speed, after the adapter's peaks: sizes are those of an 8B model on a GPU,
 // of a small one on a CPU.
-func Ops(d *gpu.Device, each func(Op)) error {
-	o := &ops{device: d, tuning: shaders.TuningFor(d.Info()), rand: rand.New(rand.NewPCG(1, 2))}
+func Ops(d *gpu.Device, tuning shaders.Tuning, each func(Op)) error {
+	o := &ops{device: d, tuning: tuning, rand: rand.New(rand.NewPCG(1, 2))}
 	defer o.release()
 	peak, err := shaders.NewPeak(d)
 	if err != nil {
