@@ -87,7 +87,7 @@ func TestVariantObeys(t *testing.T) {
 	d := gputest.Device(t)
 	s := LinearShape{Format: formats[4], N: 4096, K: 4096, Stride: 4096}
 	other := LinearShape{Format: formats[4], N: 4096, K: 4096, Norm: true, Stride: 4096}
-	const parted = "direct4x16/groups=8,split=8,parts=2,ahead"
+	const parted = "direct4x16/groups=8,split=8,parts=2,ahead,unroll"
 	linear := func(s LinearShape, tuning Tuning, room int) *Linear {
 		l, err := NewLinear(d, tuning, s)
 		require.NoError(t, err)
@@ -101,11 +101,11 @@ func TestVariantObeys(t *testing.T) {
 	standard := linear(s, Tuning{}, 0)
 	choices := Choices{}
 	choices.Set(s.Product(), "1", "matvec1")
-	choices.Set(s.Product(), "3-4", "direct4x4/groups=4,split=4,parts=1,ahead")
+	choices.Set(s.Product(), "3-4", "direct4x4/groups=4,split=4,parts=1,ahead,unroll")
 	choices.Set(s.Product(), "9-16", parted)
 	choices.Set(s.Product(), "241+", "gemm64")
 	l := linear(s, Tuning{Choices: choices}, 4*2*12*s.joinCols())
-	for rows, want := range map[int]string{1: "matvec1", 3: "direct4x4/groups=4,split=4,parts=1,ahead", 4: "direct4x4/groups=4,split=4,parts=1,ahead",
+	for rows, want := range map[int]string{1: "matvec1", 3: "direct4x4/groups=4,split=4,parts=1,ahead,unroll", 4: "direct4x4/groups=4,split=4,parts=1,ahead,unroll",
 		9: parted, 12: parted, 13: standard.variant(13).String(), 241: "gemm64", 9999: "gemm64", 2: standard.variant(2).String(), 5: standard.variant(5).String()} {
 		assert.Equal(t, want, l.variant(rows).String(), "%d rows", rows)
 	}
