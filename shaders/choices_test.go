@@ -77,7 +77,7 @@ func TestCandidates(t *testing.T) {
 				require.NoError(t, err)
 			}
 			require.Greater(t, len(names), 3)
-			require.LessOrEqual(t, len(names), 16, "%s, %s rows", s.Product(), className(c))
+			require.LessOrEqual(t, len(names), 13, "%s, %s rows", s.Product(), className(c))
 		}
 	}
 }

@@ -1,10 +1,5 @@
 package shaders
 
-import (
-	"math"
-	"slices"
-)
-
 // streamCandidates are tiles of MatvecStream worth a try for one token row, streamFew for up to 8.
 var (
 	streamCandidates = []streamTile{
@@ -26,85 +21,53 @@ var directCandidates = []struct {
 	{16, rowMost, directTile{4, 16, 4, 4, 1, true, true}}, {16, rowMost, directTile{2, 16, 8, 8, 1, true, true}},
 	{16, matvecRows, directTile{4, 16, 8, 8, 1, true, true}}, {16, matvecRows, directTile{8, 8, 4, 4, 1, true, true}},
 	{16, 64, directTile{2, 16, 8, 8, 4, true, true}}, {16, 64, directTile{4, 16, 8, 8, 4, true, true}}, {16, 64, directTile{4, 16, 8, 8, 2, true, true}},
-	{64, rowMost, directTile{4, 16, 4, 1, 1, true, true}}, {matvecRows, rowMost, directTile{8, 16, 4, 1, 1, false, false}},
-	{32, rowMost, directTile{4, 32, 4, 4, 1, true, true}}, {rowMost, rowMost, directTile{4, 32, 4, 1, 1, true, true}},
-	{rowMost, rowMost, directTile{8, 16, 4, 4, 1, false, false}},
+	{64, rowMost, directTile{4, 16, 4, 1, 1, true, true}}, {matvecRows, rowMost, directTile{8, 16, 4, 1, 1, false, true}},
+	{32, rowMost, directTile{4, 32, 4, 4, 1, true, false}}, {rowMost, rowMost, directTile{4, 32, 4, 1, 1, true, false}},
+	{rowMost, rowMost, directTile{2, 32, 4, 1, 1, true, true}},
 }
 
-// tileCandidates are tiles of GemmTile worth a try for weights of 2 and 4 bytes, likewise.
-var tileCandidates = []struct {
-	from, to int
-	tile     tileShape
-}{
-	{64, rowMost, tileShape{8, 8, 2, 2, 8, 2, 2, 1, true}}, {64, rowMost, tileShape{8, 8, 1, 2, 16, 2, 2, 1, true}},
-	{rowMost, rowMost, tileShape{8, 8, 2, 4, 8, 2, 2, 1, true}},
-	{rowMost, rowMost, tileShape{8, 8, 2, 2, 8, 2, 2, 2, true}}, {rowMost, rowMost, tileShape{8, 8, 2, 2, 8, 2, 2, 4, true}},
+// tileCandidates are shapes of GemmTile worth a try above matvecRows token rows.
+var tileCandidates = []tileShape{
+	{8, 8, 2, 2, 8, 2, 2, 1, true}, {8, 8, 2, 2, 8, 2, 2, 1, false}, {8, 8, 2, 2, 16, 1, 1, 1, true}, {8, 8, 2, 4, 8, 2, 2, 1, true},
+	{8, 16, 2, 1, 8, 2, 2, 1, true}, {8, 8, 2, 2, 8, 2, 2, 2, true}, {8, 8, 2, 2, 8, 2, 2, 4, true},
 }
 
-// candidates are the kernels worth a try for the class of a number of token rows, every default first; those alone may stand in Choices. All
-// fit every device; those with parts need room for their sums beside.
-func (s LinearShape) candidates(rows int) (list []linearVariant) {
-	class := rowClass(rows)
-	top, low := rowTops[class], 1
-	if class > 0 {
-		low = rowTops[class-1] + 1
-	}
-	add := func(v linearVariant, err error) {
-		if err == nil && !slices.Contains(list, v) {
-			list = append(list, v)
-		}
-	}
-	stream := func(t streamTile, tokens int) {
-		_, err := s.stream(t, tokens)
-		add(streamVariant(t, tokens), err)
-	}
-	direct := func(t directTile) {
-		_, _, err := s.direct(t)
-		add(directVariant(t), err)
-	}
-	tile := func(t tileShape) {
-		_, _, err := s.tile(t)
-		add(tileVariant(t), err)
-	}
-	for _, c := range directChoices {
-		if t, ok := s.directFor([]directChoice{c}, max(low, c.rows), math.MaxInt); ok && c.rows <= top {
-			direct(t)
-		}
-	}
-	for _, c := range tileChoices {
-		if c.rows <= top && c.fits(s, max(low, c.rows)) {
-			tile(c.tile)
-		}
-	}
-	if t, ok := s.streamFor(top); ok {
-		stream(t, top)
-	}
+// candidates are the kernels worth a try for the class of a number of token rows: every default among them, and those alone may stand in
+// Choices. All fit every device; those with parts need room for their sums beside.
+func (s LinearShape) candidates(rows int) []linearVariant {
+	top := rowTops[rowClass(rows)]
+	var list []linearVariant
 	if top <= matvecRows {
-		add(matvecVariant(top), nil)
+		list = append(list, matvecVariant(top))
 	}
 	if top > 32 {
-		add(gemmVariant, nil)
+		list = append(list, gemmVariant)
 	}
-	if top == 1 {
-		for _, t := range streamCandidates {
-			stream(t, 1)
+	if top <= 8 {
+		tokens, tiles := min(top, 4), streamCandidates
+		if tokens > 1 {
+			tiles = streamFew
 		}
-	} else if top <= 8 {
-		for _, t := range streamFew {
-			stream(t, min(top, 4))
+		for _, t := range tiles {
+			if _, err := s.stream(t, tokens); err == nil {
+				list = append(list, streamVariant(t, tokens))
+			}
 		}
 	}
 	for _, c := range directCandidates {
+		if top < c.from || top > c.to || top > matvecRows && s.Format.QuantVecs >= 4 { // whose lanes read other rows: GemmTile's
+			continue
+		}
 		if c.tile.tokens == 0 {
 			c.tile.tokens = top
 		}
-		if c.from <= top && top <= c.to {
-			direct(c.tile)
+		if _, _, err := s.direct(c.tile); err == nil {
+			list = append(list, directVariant(c.tile))
 		}
 	}
-	for _, c := range tileCandidates {
-		if c.from <= top && top <= c.to && s.Format.QuantVecs >= 4 {
-			tile(c.tile)
+	for _, t := range tileCandidates {
+		if _, _, err := s.tile(t); err == nil && top > matvecRows {
+			list = append(list, tileVariant(t))
 		}
 	}
 	return list

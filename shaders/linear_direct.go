@@ -70,7 +70,7 @@ func (s LinearShape) directFor(choices []directChoice, rows, room int) (directTi
 // joinCols is a row of a part's sums in f32: the weight rows in whole vectors, and one more for the token's square.
 func (s LinearShape) joinCols() int { return (s.N+3)&^3 + 4 }
 
-// sumBytes is the room that sums of so many parts take.
+// sumBytes is the room that sums of parts take.
 func (s LinearShape) sumBytes(parts, rows int) int {
 	if parts <= 1 {
 		return 0

@@ -46,7 +46,7 @@ func (c tileChoice) fits(s LinearShape, rows int) bool {
 	return s.Format.QuantVecs >= 4 && within(rows, c.rows, c.top) && within(s.N, c.n, c.most)
 }
 
-// tileFor returns the tile for a number of token rows, if any; room is what there is for sums of parts, in bytes.
+// tileFor returns the tile for a number of token rows, if any.
 func (s LinearShape) tileFor(rows, room int) (tileShape, bool) {
 	for _, c := range tileChoices {
 		if c.fits(s, rows) && s.sumBytes(c.tile.parts, rows) <= room {

@@ -181,7 +181,7 @@ func (m *linearBench) candidates(s LinearShape, rows int, full bool) []linearVar
 
 // tiles are the kernels worth a try for many rows of weights with 2 or 4 bytes.
 func (m *linearBench) tiles(s LinearShape, rows int) []linearVariant {
-	list := []linearVariant{gemmVariant, directVariant(directTile{4, 16, 4, 1, 1, true, false})}
+	list := []linearVariant{gemmVariant, directVariant(directTile{4, 16, 4, 1, 1, true, true})}
 	for _, t := range append([]tileShape{
 		{8, 8, 2, 2, 8, 2, 2, 1, true}, {8, 8, 2, 2, 8, 2, 2, 1, false}, {8, 8, 2, 2, 8, 2, 4, 1, true}, {8, 8, 2, 2, 16, 1, 1, 1, true}, {8, 8, 2, 2, 16, 1, 1, 1, false},
 		{8, 8, 2, 4, 8, 2, 2, 1, true}, {8, 8, 2, 4, 8, 2, 2, 1, false}, {8, 8, 2, 4, 16, 1, 1, 1, true}, {8, 8, 2, 4, 16, 1, 1, 1, false},
