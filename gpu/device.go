@@ -91,7 +91,7 @@ func (d *Device) Memory() Account {
 
 // Release waits for submitted work and frees everything. Buffers of the device are dead afterwards.
 func (d *Device) Release() {
-	d.kernels.release()
+	compiled := d.kernels.release()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.handle == nil {
@@ -102,8 +102,8 @@ func (d *Device) Release() {
 		g.release()
 		delete(d.groups, k)
 	}
-	for _, k := range d.Kernels() {
-		k.handle.release() // no others come, and none goes
+	for _, k := range compiled {
+		k.handle.release()
 	}
 	for _, b := range d.staging {
 		d.releaseBuffer(b)

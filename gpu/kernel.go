@@ -46,6 +46,7 @@ type kernels struct {
 	all      map[kernelKey]*compilation
 	released bool // no more are taken
 	compiled Compiled
+	driver   sync.Mutex // held for each pipeline, so that but one waits for the device at a time, and others get it in between
 }
 
 // Compiled is how many kernels a device has compiled, and what that took, added up over goroutines: Read is to read the text and
@@ -74,16 +75,17 @@ type compilation struct {
 func (d *Device) Kernel(name, wgsl string) (*Kernel, error) {
 	key := kernelKey{name, wgsl}
 	d.kernels.mu.Lock()
-	c, mine := d.kernels.all[key], false
-	if c == nil && !d.kernels.released {
-		c, mine = &compilation{done: make(chan struct{})}, true
+	if d.kernels.released {
+		d.kernels.mu.Unlock()
+		return nil, ErrReleased
+	}
+	c, known := d.kernels.all[key]
+	if !known {
+		c = &compilation{done: make(chan struct{})}
 		d.kernels.all[key] = c
 	}
 	d.kernels.mu.Unlock()
-	switch {
-	case c == nil:
-		return nil, ErrReleased
-	case mine:
+	if !known {
 		d.compile(key, c)
 	}
 	<-c.done
@@ -111,6 +113,8 @@ func (d *Device) newKernel(name, wgsl string) (*Kernel, error) {
 	m, err := d.handle.createModule(name, wgsl)
 	read := time.Since(start)
 	d.mu.RUnlock()
+	d.kernels.driver.Lock()
+	defer d.kernels.driver.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	start = time.Now()
@@ -143,8 +147,12 @@ func (d *Device) newPipeline(name string, m driverModule, err error, kinds []bin
 func (d *Device) Kernels() []*Kernel {
 	d.kernels.mu.Lock()
 	defer d.kernels.mu.Unlock()
-	all := make([]*Kernel, 0, len(d.kernels.all))
-	for _, c := range d.kernels.all {
+	return d.kernels.list()
+}
+
+func (k *kernels) list() []*Kernel {
+	all := make([]*Kernel, 0, len(k.all))
+	for _, c := range k.all {
 		if c.over() && c.err == nil {
 			all = append(all, c.kernel)
 		}
@@ -160,8 +168,8 @@ func (k *kernels) count(read, driver time.Duration) {
 	k.compiled.Driver += driver
 }
 
-// release refuses further kernels, and waits until none is being compiled.
-func (k *kernels) release() {
+// release refuses further kernels, waits until none is being compiled, and gives up those there are.
+func (k *kernels) release() []*Kernel {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.released = true
@@ -172,6 +180,9 @@ func (k *kernels) release() {
 			k.mu.Lock()
 		}
 	}
+	all := k.list()
+	clear(k.all)
+	return all
 }
 
 func (c *compilation) over() bool {

@@ -135,7 +135,7 @@ func (d *wgpuDevice) createBuffer(label string, size uint64, use bufferUse) (dri
 
 // createModule may fail in another's stead: the binding opens an error scope around each call, and the library keeps one stack of
 // scopes for all threads. wgpu-core 0.17 lets modules be made at the same time, but no pipelines: it locks all layouts for writing
-// while the driver compiles one, and all devices for reading, which writes and submissions wait for.
+// while the driver compiles one, and all devices for reading, which writes and submissions wait for (gfx-rs/wgpu issue 1485).
 func (d *wgpuDevice) createModule(label, wgsl string) (driverModule, error) {
 	if d.lost {
 		return nil, ErrLost

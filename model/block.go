@@ -31,14 +31,15 @@ type attentionOptions struct {
 	Bias      bool // biases on q, k and v
 }
 
-// attentionBlock is norm, q·k·v, rotation, paged attention, output projection, residual: 4 dispatches.
+// attentionBlock is norm, q·k·v, rotation, paged attention, output projection, residual: 3 dispatches, or 4 where rotation is not part of
+// the first (shaders.RopeShape.Fuses; q, k and v in one matrix).
 type attentionBlock struct {
 	options   attentionOptions
 	layer     int
 	norm      *vector
 	bias      *vector
 	qkv, out  projection
-	rope      *shaders.Rope
+	rope      *shaders.Rope // nil where it is part of qkv
 	attention *shaders.Attention
 }
 
@@ -79,16 +80,20 @@ func (l *layerBuilder) sideBySide(cols int, tensors ...gguf.Tensor) []*matrix {
 
 func (a *attentionBlock) prepare(m *Model) (err error) {
 	c, kv := m.plan.Config, m.plan.kv
+	stride := a.qkv.shape.Stride
+	rope := shaders.RopeShape{KV: kv, Heads: c.Heads, Rotated: c.Rope.Rotated, HalfSplit: a.options.HalfSplit, Stride: stride}
+	if err := rope.Check(); err != nil {
+		return err
+	}
+	if rope.Fuses(m.tuning) && len(a.qkv.products()) == 1 {
+		a.qkv.shape.Rope = rope
+	} else if a.rope, err = m.rope(rope); err != nil {
+		return err
+	}
 	if err := a.qkv.prepare(m); err != nil {
 		return err
 	}
 	if err := a.out.prepare(m); err != nil {
-		return err
-	}
-	stride := a.qkv.shape.Stride
-	a.rope, err = m.rope(shaders.RopeShape{
-		KV: kv, Heads: c.Heads, Rotated: c.Rope.Rotated, HalfSplit: a.options.HalfSplit, Stride: stride})
-	if err != nil {
 		return err
 	}
 	a.attention, err = m.attention(shaders.AttentionShape{
@@ -100,12 +105,14 @@ func (a *attentionBlock) products() []*projection { return []*projection{&a.qkv,
 
 func (a *attentionBlock) record(s *step) {
 	b, kv := s.model.buffers, s.model.kv[a.layer]
-	args := shaders.LinearArgs{Step: b.step, X: b.x, Y: b.qkv, Gain: a.norm.buffer}
+	args := shaders.LinearArgs{Step: b.step, X: b.x, Y: b.qkv, Gain: a.norm.buffer, Input: b.input, KV: kv}
 	if a.bias != nil {
 		args.Bias = a.bias.buffer
 	}
 	a.qkv.record(s.pass, s.rows, args)
-	a.rope.Run(s.pass, s.rows, shaders.RopeArgs{Step: b.step, Input: b.input, QKV: b.qkv, KV: kv})
+	if a.rope != nil {
+		a.rope.Run(s.pass, s.rows, shaders.RopeArgs{Step: b.step, Input: b.input, QKV: b.qkv, KV: kv})
+	}
 	a.attention.Run(s.pass, s.few, s.splits, s.many, shaders.AttentionArgs{
 		Step: b.step, Input: b.input, Q: b.qkv, Y: b.attended, Partial: b.partial, KV: kv})
 	a.out.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: b.attended, Y: b.x})

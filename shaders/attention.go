@@ -93,13 +93,24 @@ func (s AttentionShape) tile() attentionTile {
 
 // Attention computes y[row, head] = softmax(q·Kᵀ/√HeadDim)·V.
 type Attention struct {
-	device           *gpu.Device
-	tuning           Tuning
-	Shape            AttentionShape
-	tile             attentionTile
-	few, many, merge *gpu.Kernel
-	headsAtOnce      int
+	device      *gpu.Device
+	tuning      Tuning
+	Shape       AttentionShape
+	tile        attentionTile
+	few         [2]fewKernel // 0: with as many heads a workgroup as the tile has, 1: with one
+	many, merge *gpu.Kernel
 }
+
+// fewKernel is AttentionFew with so many heads a workgroup, compiled when first needed.
+type fewKernel struct {
+	heads  int // 0: there is none
+	spec   any
+	kernel *gpu.Kernel
+}
+
+// fewWorkgroups is the number below which AttentionFew takes one head a workgroup, to have more of them at work: a head's sums are the same to
+// the bit, and its keys and values come from a cache. On an H200, one row of an 8B model at 100 tokens takes 8.4 us instead of 9.8.
+const fewWorkgroups = 64
 
 // Check refuses a shape that the kernels cannot take.
 func (s AttentionShape) Check() error {
@@ -119,14 +130,14 @@ func NewAttention(d *gpu.Device, tuning Tuning, s AttentionShape) (*Attention, e
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	a := &Attention{device: d, tuning: tuning, Shape: s, tile: s.tile(), headsAtOnce: 1}
+	a := &Attention{device: d, tuning: tuning, Shape: s, tile: s.tile()}
 	switch {
 	case tuning.Narrow:
 		a.tile.split = narrowSplit
 	case tuning.attention != nil:
 		a.tile = *tuning.attention
 	}
-	return a, nil
+	return a, a.layOutFew()
 }
 
 // FewRows is the largest number of rows of a sequence given to the kernel for few rows, in tiles of one row each.
@@ -175,7 +186,7 @@ type AttentionArgs struct {
 
 // Run records attention for the step's tiles: few of one row, whose contexts are split into at most splits parts, and many.
 func (a *Attention) Run(p *gpu.Pass, few, splits, many int, args AttentionArgs) {
-	if err := a.Warm(few > 0, splits > 1, many > 0); err != nil {
+	if err := a.Warm(false, splits > 1, many > 0); err != nil {
 		p.Fail(err)
 		return
 	}
@@ -185,11 +196,16 @@ func (a *Attention) Run(p *gpu.Pass, few, splits, many int, args AttentionArgs) 
 	}
 	read = append(read, args.Y.Whole())
 	if few > 0 {
-		n := few * splits * a.Shape.Heads / a.headsAtOnce
-		if a.tuning.Narrow {
-			n = ceilDiv(few*splits*a.Shape.Heads/a.Shape.narrowHeads(1), 8)
+		k, err := a.fewFor(few * splits)
+		if err != nil {
+			p.Fail(err)
+			return
 		}
-		p.Dispatch(a.few, a.device.Grid1(n), append(read[:len(read):len(read)], args.Partial.Whole())...)
+		n := few * splits * a.Shape.Heads / k.heads
+		if a.tuning.Narrow {
+			n = ceilDiv(n, 8)
+		}
+		p.Dispatch(k.kernel, a.device.Grid1(n), append(read[:len(read):len(read)], args.Partial.Whole())...)
 	}
 	if many > 0 {
 		n := many * a.Shape.Heads
@@ -204,10 +220,10 @@ func (a *Attention) Run(p *gpu.Pass, few, splits, many int, args AttentionArgs) 
 	}
 }
 
-// Warm compiles the kernels that steps with such tiles need.
+// Warm compiles the kernels that steps with such tiles need: few is one tile of one row.
 func (a *Attention) Warm(few, split, many bool) (err error) {
-	if few && a.few == nil {
-		a.few, err = a.compileFew()
+	if few {
+		_, err = a.fewFor(1)
 	}
 	if err == nil && many && a.many == nil {
 		a.many, err = a.compileMany()
@@ -227,18 +243,41 @@ func (s AttentionShape) spec(split attentionSplit) attentionSpec {
 	}
 }
 
-func (a *Attention) compileFew() (*gpu.Kernel, error) {
+// fewFor returns the kernel for a number of parts of tiles of few rows, compiled once.
+func (a *Attention) fewFor(parts int) (*fewKernel, error) {
+	k, file, name := &a.few[0], "attention_few.wgsl", "attention_few"
+	if a.few[1].heads > 0 && parts*a.Shape.Heads/k.heads < fewWorkgroups {
+		k = &a.few[1]
+	}
+	if a.tuning.Narrow {
+		file, name = "attention_narrow.wgsl", "attention_few_narrow"
+	}
+	var err error
+	if k.kernel == nil {
+		k.kernel, err = compile(a.device, file, name, k.spec)
+	}
+	return k, err
+}
+
+// layOutFew specialises the kernels for few rows.
+func (a *Attention) layOutFew() error {
 	if a.tuning.Narrow {
 		s := a.Shape.narrow(a.tile.split, 1)
 		s.TileCount, s.TileOffset, s.Splits = "few_count", "few_tiles", true
-		return compile(a.device, "attention_narrow.wgsl", "attention_few_narrow", s)
+		a.few[0] = fewKernel{heads: s.AtOnce, spec: s}
+		return nil
 	}
 	s, err := a.Shape.few(a.tile.few, a.tile.split)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	a.headsAtOnce = s.QueryHeads
-	return compile(a.device, "attention_few.wgsl", "attention_few", s)
+	a.few[0] = fewKernel{heads: s.QueryHeads, spec: s}
+	t := a.tile.few
+	t.heads = 1
+	if one, err := a.Shape.few(t, a.tile.split); err == nil && one.Tile == s.Tile && one.KeyLanes == s.KeyLanes && one.Ahead == s.Ahead {
+		a.few[1] = fewKernel{heads: 1, spec: one}
+	}
+	return nil
 }
 
 func (a *Attention) compileMany() (*gpu.Kernel, error) {

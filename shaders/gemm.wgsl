@@ -1,7 +1,7 @@
 // Gemm computes what Matvec does for many token rows: tiles of 64 weight rows by 64 tokens, 32 columns at a time through
 // workgroup memory (16 KiB), 64 lanes with 8 x 8 sums each in registers. Weights are dequantised while the tile is loaded,
 // and tiles are stored transposed so that inner loads are whole vectors.
-// Grid: x = ceil(N / 64), y = ceil(rows / 64). Bindings: step, x, quants, [scales], y, [gain], [bias].
+// Grid: x = ceil(N / 64), y = ceil(rows / 64). Bindings: step, x, quants, [scales], y, [gain], [bias], [input, kv].
 {% template "linear_bindings" . %}
 struct Unit { lo: vec4<f32>, hi: vec4<f32> }
 {% .Dequant %}

@@ -5,7 +5,7 @@
 // workgroup memory at the end, parts in GemmJoin, which then does what follows a product.
 // Nothing depends on which lanes run together but the time taken.
 // Grid: x = tiles of tokens * parts, ceil(N / ROWS) workgroups folded into (y, z): those in flight together share weights.
-// Bindings: step, x, quants, [scales], y, [gain], [bias].
+// Bindings: step, x, quants, [scales], y, [gain], [bias], [input, kv].
 {% template "linear_bindings" . %}
 struct Unit { lo: vec4<f32>, hi: vec4<f32> }
 {% .Dequant %}

@@ -1,5 +1,5 @@
 // GemmJoin adds up the sums that PARTS workgroups of GemmDirect left of every weight row and token, and does what follows a product.
-// Grid: one lane per token and 4 weight rows, 64 to a workgroup, folded into (x, y). Bindings: step, sums, y, [bias].
+// Grid: one lane per token and 4 weight rows, 64 to a workgroup, folded into (x, y). Bindings: step, sums, y, [bias], [input, kv].
 {% .StepWGSL %}
 {% .Binding %} var<uniform> step: Step;
 {% .Binding %} var<storage, read> sums: array<vec4<f32>>; // [part][token][SUM_VECS], the last vector is the token's square, if Norm
@@ -7,6 +7,7 @@
 {%- if .Bias %}
 {% .Binding %} var<storage, read> bias: array<f32>;
 {%- end %}
+{% template "rope_bindings" . %}
 {% template "finish" . %}
 
 @compute @workgroup_size(64)

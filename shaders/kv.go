@@ -88,8 +88,14 @@ type kvSpec struct {
 
 func (s KVShape) spec() kvSpec {
 	return kvSpec{s.Chunks(), s.Type, s.KVHeads, s.Slots, s.HeadDim / 4, 2 * s.KVHeads * s.Slots * s.HeadDim / 4,
-		s.BlockBytes() / (4 * s.Type.Bytes()), s.ChunkBlocks}
+		s.Vecs(), s.ChunkBlocks}
 }
+
+// Half reports that elements are f16 pairs.
+func (s KVShape) Half() bool { return s.Type == KVF16 }
+
+// Vecs is a block's size in vectors of 4 elements; a scale takes a vector's place.
+func (s KVShape) Vecs() int { return s.BlockBytes() / (4 * s.Type.Bytes()) }
 
 // Half reports that elements are f16 pairs, to templates.
 func (s kvSpec) Half() bool { return s.Type == KVF16 }

@@ -20,9 +20,15 @@ type LinearShape struct {
 	Bias, Residual bool
 	// Stride is y's row length and Offset the first column written.
 	Stride, Offset int
+	// Rope, if it has heads, rotates q and k and writes k and v into their KV pages instead of storing them as columns: the weight rows are
+	// those of q, k and v, y has room for q, and what Rope does after is done here. See RopeShape.Fuses.
+	Rope RopeShape
 	// Outputs makes the row count that of the step's outputs instead of its token rows.
 	Outputs bool
 }
+
+// Roped reports whether Rope is part of the product.
+func (s LinearShape) Roped() bool { return s.Rope.Heads > 0 }
 
 // Outs is the number of output columns.
 func (s LinearShape) Outs() int {
@@ -137,6 +143,8 @@ func NewLinear(d *gpu.Device, tuning Tuning, s LinearShape) (*Linear, error) {
 		return nil, fmt.Errorf("shaders: linear: %d rows do not pair as gate and up", s.N)
 	case s.Offset < 0 || s.Offset+s.Outs() > s.Stride:
 		return nil, fmt.Errorf("shaders: linear: columns %d..%d are outside rows of %d", s.Offset, s.Offset+s.Outs(), s.Stride)
+	case s.Roped() && (!s.Rope.Fuses(tuning) || s.Gate || s.Residual || s.Offset != 0 || s.N != (s.Rope.Heads+2*s.Rope.KV.KVHeads)*s.Rope.KV.HeadDim):
+		return nil, fmt.Errorf("shaders: linear: rope does not combine with %+v", s)
 	case s.Gate && (s.Bias || s.Residual):
 		return nil, fmt.Errorf("shaders: linear: bias and residual do not combine with a gate")
 	}
@@ -153,6 +161,17 @@ type LinearArgs struct {
 	X, Y       *gpu.Buffer
 	Weights    Weights
 	Gain, Bias *gpu.Buffer
+	// Input is the step's words and KV the layer's pages, if Rope is part of it.
+	Input *gpu.Buffer
+	KV    KV
+}
+
+// rope are the buffers that Rope needs, if it is part of the product.
+func (a LinearArgs) rope(s LinearShape) []*gpu.Buffer {
+	if !s.Roped() {
+		return nil
+	}
+	return append([]*gpu.Buffer{a.Input}, a.KV...)
 }
 
 // Run records the product for rows token rows.
@@ -167,11 +186,11 @@ func (l *Linear) Run(p *gpu.Pass, rows int, a LinearArgs) {
 	}
 	step := a.Step.Slice(0, StepBytes)
 	if k.join == nil {
-		p.Dispatch(k.kernel, grid, bound([]gpu.Binding{step, a.X.Whole(), a.Weights.Quants.Whole()}, a.Weights.Scales, a.Y, a.Gain, a.Bias)...)
+		p.Dispatch(k.kernel, grid, bound([]gpu.Binding{step, a.X.Whole(), a.Weights.Quants.Whole()}, append([]*gpu.Buffer{a.Weights.Scales, a.Y, a.Gain, a.Bias}, a.rope(l.Shape)...)...)...)
 		return
 	}
 	p.Dispatch(k.kernel, grid, bound([]gpu.Binding{step, a.X.Whole(), a.Weights.Quants.Whole()}, a.Weights.Scales, l.Parts, a.Gain)...)
-	p.Dispatch(k.join, l.device.Grid1(ceilDiv(rows*ceilDiv(l.Shape.N, 4), 64)), bound([]gpu.Binding{step, l.Parts.Whole()}, a.Y, a.Bias)...)
+	p.Dispatch(k.join, l.device.Grid1(ceilDiv(rows*ceilDiv(l.Shape.N, 4), 64)), bound([]gpu.Binding{step, l.Parts.Whole()}, append([]*gpu.Buffer{a.Y, a.Bias}, a.rope(l.Shape)...)...)...)
 }
 
 // bound appends the buffers that are there.
@@ -305,7 +324,7 @@ func (l *Linear) name(kind string) string {
 	for _, o := range []struct {
 		on   bool
 		name string
-	}{{l.Shape.Norm, "norm"}, {l.Shape.Gate, "gate"}, {l.Shape.Bias, "bias"}, {l.Shape.Residual, "residual"}} {
+	}{{l.Shape.Norm, "norm"}, {l.Shape.Gate, "gate"}, {l.Shape.Bias, "bias"}, {l.Shape.Residual, "residual"}, {l.Shape.Roped(), "rope"}} {
 		if o.on {
 			s += "_" + o.name
 		}

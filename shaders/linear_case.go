@@ -83,6 +83,27 @@ func linearCases() []Case {
 			cases = append(cases, Case{name, func(b *bench) error { return b.linear(s, c.rows, v) }})
 		}
 	}
+	for _, c := range []struct {
+		heads, kvHeads, dim, rotated int
+		kind                         KVType
+		format                       Format
+		k, rows                      int
+		bias                         bool
+		only                         linearVariant
+	}{
+		{3, 1, 32, 16, KVF32, q8, 352, 1, false, linearVariant{}},
+		{4, 2, 16, 16, KVF16, q4, 96, 2, true, linearVariant{}},
+		{2, 2, 80, 20, KVF32, f16, 64, 7, true, linearVariant{}},
+		{4, 2, 64, 64, KVF32, q4, 96, 19, false, directVariant(directTile{stack: 4, tokens: 8, groups: 2, split: 2, parts: 3, ahead: true})},
+		{3, 1, 32, 32, KVF16, q8, 64, 250, false, linearVariant{}},
+		{3, 1, 32, 0, KVF32, f32, 40, 250, true, linearVariant{}},
+	} {
+		kv := KVShape{KVHeads: c.kvHeads, HeadDim: c.dim, Slots: 4, Type: c.kind, Blocks: 64, ChunkBlocks: 64}
+		r := RopeShape{KV: kv, Heads: c.heads, Rotated: c.rotated, Stride: pad((c.heads + 2*c.kvHeads) * c.dim)}
+		s := LinearShape{Format: c.format, N: (c.heads + 2*c.kvHeads) * c.dim, K: c.k, Norm: true, Eps: 1e-5, Bias: c.bias, Stride: r.Stride, Rope: r}
+		name := fmt.Sprintf("linear %s %dx%d rows %d, rope of %d+%d heads of %d, %d rotated, %v", s.Format.Name, s.N, s.K, c.rows, c.heads, c.kvHeads, c.dim, c.rotated, c.kind)
+		cases = append(cases, Case{name, func(b *bench) error { return b.linear(s, c.rows, c.only) }})
+	}
 	for _, f := range formats {
 		s := LinearShape{Format: f, N: 70, K: 352, Residual: true, Stride: 96}
 		cases = append(cases, Case{"plain linear " + f.Name, func(b *bench) error { return b.linear(s, 5, linearVariant{file: "plain_linear", tokens: 1}) }})
@@ -92,6 +113,9 @@ func linearCases() []Case {
 
 // linear checks a product with the kernel that the rows ask for, or with only.
 func (b *bench) linear(s LinearShape, rows int, only linearVariant) error {
+	if s.Roped() && !s.Rope.Fuses(b.tuning) {
+		s.Rope = RopeShape{} // where it is a kernel of its own
+	}
 	l, err := NewLinear(b.device, b.tuning, s)
 	if err != nil {
 		return err
@@ -110,7 +134,13 @@ func (b *bench) linear(s LinearShape, rows int, only linearVariant) error {
 	if s.Bias {
 		a.Bias = b.buffer("bias", floatBytes(bias))
 	}
-	b.inputs(Step{Rows: uint32(rows)}, nil)
+	var rope ropeCase
+	if s.Roped() {
+		rope = b.ropeInput(s.Rope, rows)
+		a.Input, a.KV = b.input, rope.chunks
+	} else {
+		b.inputs(Step{Rows: uint32(rows)}, nil)
+	}
 	a.Step = b.step
 	if err := l.Warm(rows); err != nil {
 		return err
@@ -124,6 +154,9 @@ func (b *bench) linear(s LinearShape, rows int, only linearVariant) error {
 	tolerance := 2e-4
 	if s.Gate {
 		tolerance = 1e-3 // a product of two such sums
+	}
+	if s.Roped() {
+		return b.roped(rope, got, y, tolerance)
 	}
 	b.compare(got, y, s.Stride, s.Stride, tolerance)
 	return nil

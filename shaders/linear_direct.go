@@ -42,11 +42,13 @@ var directChoices = append(directFormat("q4_0"), directFormat("q8_0")...)
 // directFormat is the choices for a format; those measured have the same.
 func directFormat(name string) []directChoice {
 	return []directChoice{
-		{name, 9, matvecRows, 12288, 0, directTile{4, 16, 4, 4, 1, true, false}},
-		{name, 9, 24, 1024, 12287, directTile{4, 16, 8, 8, 4, true, false}},
-		{name, 25, 64, 1024, 3071, directTile{2, 16, 8, 8, 4, true, false}},
-		{name, 33, matvecRows, 1, 12287, directTile{2, 16, 8, 8, 1, true, false}},
-		{name, matvecRows + 1, 0, 1, 0, directTile{4, 16, 4, 1, 1, true, false}},
+		{name, 5, 8, 12288, 0, directTile{4, 8, 4, 4, 1, true, true}},
+		{name, 5, 8, 1024, 12287, directTile{2, 8, 8, 8, 4, true, true}},
+		{name, 9, matvecRows, 12288, 0, directTile{4, 16, 4, 4, 1, true, true}},
+		{name, 9, 24, 1024, 12287, directTile{4, 16, 8, 8, 4, true, true}},
+		{name, 25, 64, 1024, 3071, directTile{2, 16, 8, 8, 4, true, true}},
+		{name, 25, matvecRows, 1, 12287, directTile{2, 16, 8, 8, 1, true, true}},
+		{name, matvecRows + 1, 0, 1, 0, directTile{4, 16, 4, 1, 1, true, true}},
 	}
 }
 
@@ -55,7 +57,7 @@ func (s LinearShape) directFor(choices []directChoice, rows int, parts bool) (di
 	within := func(v, low, high int) bool { return v >= low && (high == 0 || v <= high) }
 	for _, c := range choices {
 		if (c.format == "" || c.format == s.Format.Name) && within(rows, c.rows, c.top) && within(s.N, c.n, c.most) &&
-			(parts || c.tile.parts == 1) && (!s.Gate || c.tile.stack > 1) {
+			(parts || c.tile.parts == 1) && (!s.Gate && !s.Roped() || c.tile.stack > 1) {
 			return c.tile, true
 		}
 	}
@@ -153,7 +155,7 @@ func (s LinearShape) direct(t directTile) (*directSpec, *joinSpec, error) {
 	}
 	j := &joinSpec{s.spec(), t.parts, s.joinCols() / 4}
 	j.PerLane = 4
-	d.Gate, d.Bias, d.Residual = false, false, false
+	d.Gate, d.Bias, d.Residual, d.Rope = false, false, false, RopeShape{}
 	d.YStride, d.YOffset, d.SquaresAt = s.joinCols(), 0, s.joinCols()-4
 	return d, j, nil
 }

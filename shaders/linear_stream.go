@@ -44,8 +44,11 @@ var streamChoices = []streamChoice{
 
 // streamFor returns the tile for a number of token rows, if any.
 func (s LinearShape) streamFor(rows int) (streamTile, bool) {
-	if rows != 1 {
+	if rows > 2 || rows == 2 && s.N < 8192 {
 		return streamTile{}, false
+	}
+	if rows == 2 {
+		return streamTile{16, 8, 4, 1, true}, s.Format.ScaleHalfs > 0
 	}
 	for _, c := range streamChoices {
 		if s.Format.QuantVecs == c.vecs && s.N >= c.n && (c.k == 0 || s.K <= c.k) {
@@ -102,7 +105,7 @@ func (s LinearShape) stream(t streamTile, tokens int) (*streamSpec, error) {
 	if s.Norm {
 		memory += 4 * d.Squares
 	}
-	if memory > workgroupBytes || d.Threads > 256 || d.Threads < 16*tokens || t.lanes < 8 || (s.Gate && t.perLane == 1) {
+	if memory > workgroupBytes || d.Threads > 256 || d.Threads < 16*tokens || t.lanes < 8 || ((s.Gate || s.Roped()) && t.perLane == 1) {
 		return nil, fmt.Errorf("shaders: linear: no tile %v for %d tokens: %d bytes of workgroup memory", t, tokens, memory)
 	}
 	return d, nil

@@ -5,7 +5,7 @@
 // so that neighbouring lanes then read neighbouring vectors; the next blocks of weights are on their way meanwhile.
 // The norm costs no pass of its own: 1/rms is a factor of the sum, taken at the end.
 // More tokens than TOKENS stream the weights again, once for every tile of TOKENS.
-// Grid: ceil(N / (GROUPS * PER_LANE)) workgroups folded into (x, y), tiles of tokens along z. Bindings: step, x, quants, [scales], y, [gain], [bias].
+// Grid: ceil(N / (GROUPS * PER_LANE)) workgroups folded into (x, y), tiles of tokens along z. Bindings: step, x, quants, [scales], y, [gain], [bias], [input, kv].
 {% template "linear_bindings" . %}
 struct Unit { lo: vec4<f32>, hi: vec4<f32> }
 {% .Dequant %}

@@ -6,7 +6,7 @@
 // What the next round needs is fetched before the barrier: NVIDIA's compiler moves a load down to its use, but not past a barrier.
 // Quantised weights are multiplied as they come out of the mantissas, raised by RAISED, which is taken off once a piece.
 // The norm costs no pass of its own: 1/rms is a factor of the sum, taken at the end.
-// Grid: ceil(N / ROWS) workgroups folded into (x, y), tiles of TOKENS tokens along z. Bindings: step, x, quants, [scales], y, [gain], [bias].
+// Grid: ceil(N / ROWS) workgroups folded into (x, y), tiles of TOKENS tokens along z. Bindings: step, x, quants, [scales], y, [gain], [bias], [input, kv].
 {% template "linear_bindings" . %}
 struct Unit { lo: vec4<f32>, hi: vec4<f32> }
 {% .Dequant %}

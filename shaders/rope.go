@@ -18,6 +18,12 @@ type RopeShape struct {
 	Stride int
 }
 
+// Fuses reports whether Linear can do this after the product of q, k and v (LinearShape.Rope): pairs must be neighbours, and pages without scales
+// and in one buffer, for want of bindings. Narrow kernels finish single elements.
+func (s RopeShape) Fuses(t Tuning) bool {
+	return !t.Narrow && !s.HalfSplit && s.KV.Type != KVInt8 && s.KV.Chunks() == 1
+}
+
 type ropeSpec struct {
 	*bindings
 	kvSpec

@@ -29,23 +29,7 @@ fn magnitude(v: f32) -> u32 { return bitcast<u32>(v) & 0x7fffffffu; }
 // quantize is v in units of 1 / inverse, as a byte.
 fn quantize(v: f32, inverse: f32) -> u32 { return u32(clamp(i32(round(v * inverse)), -127, 127)) & 255u; }
 {%- else %}
-// kv_store writes elements at and at + 1 of a block.
-fn kv_store(block: u32, at: u32, a: f32, b: f32) {
-	let i = (block % CHUNK_BLOCKS) * BLOCK_VECS * 4u + at;
-	switch (block / CHUNK_BLOCKS) {
-{%- range $c := seq .Chunks %}
-		case {% $c %}u: {
-{%- if $.Half %}
-			kv{% $c %}[i / 2u] = pack2x16float(vec2<f32>(a, b));
-{%- else %}
-			kv{% $c %}[i] = a;
-			kv{% $c %}[i + 1u] = b;
-{%- end %}
-		}
-{%- end %}
-		default: { }
-	}
-}
+{% template "kv_store" . %}
 {%- end %}
 
 @compute @workgroup_size(64)

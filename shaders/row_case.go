@@ -36,66 +36,86 @@ func (b *bench) rope(s RopeShape) error {
 	if err != nil {
 		return err
 	}
-	slots := []uint32{31, 0, 7, 12, 13} // of 8 blocks of 4
-	rows, dim := len(slots), s.KV.HeadDim
-	words := append([]uint32(nil), slots...)
-	rotations := make([][2]float32, rows*s.Rotated/2)
-	for i := range rotations {
-		sin, cos := math.Sincos(float64(i) * 0.7)
-		rotations[i] = [2]float32{float32(cos), float32(sin)}
-		words = append(words, math.Float32bits(float32(cos)), math.Float32bits(float32(sin)))
-	}
-	b.inputs(Step{Rows: uint32(rows), Rotations: uint32(rows)}, words)
+	const rows = 5
+	c := b.ropeInput(s, rows)
 	qkv := b.normals(rows * s.Stride)
+	dim := s.KV.HeadDim
 	for i, scale := range []float32{0, 1e-4, 1e4} { // values of other sizes, whose int8 scales are of their own
 		for j := range dim {
 			qkv[(i+1)*s.Stride+(s.Heads+s.KV.KVHeads)*dim+j] *= scale
 		}
 	}
-	values, chunks := b.kv(s.KV)
 	buf := b.buffer("qkv", floatBytes(qkv))
 	got, err := b.submit(buf, 4*len(qkv), func(p *gpu.Pass) {
-		r.Run(p, rows, RopeArgs{Step: b.step, Input: b.input, QKV: buf, KV: chunks})
+		r.Run(p, rows, RopeArgs{Step: b.step, Input: b.input, QKV: buf, KV: c.chunks})
 	})
 	if err != nil {
 		return err
 	}
-	time := b.result.Time
-	rotate := func(row, head int) []float32 {
-		h := qkv[row*s.Stride+head*dim:][:dim]
-		RopeRef(h, s.Rotated, s.HalfSplit, rotations[row*s.Rotated/2:])
-		return h
+	return b.roped(c, got, qkv, 1e-6)
+}
+
+// ropeCase is what Rope is told of its rows, and a pool to write to.
+type ropeCase struct {
+	shape     RopeShape
+	slots     []uint32
+	rotations [][2]float32 // (cos, sin) of each row's pairs
+	values    pool
+	chunks    KV
+}
+
+// ropeInput uploads a step of rows token rows with angles and slots, and makes a pool, of a number of slots that 9 shares no factor with.
+func (b *bench) ropeInput(s RopeShape, rows int) ropeCase {
+	c := ropeCase{shape: s, rotations: make([][2]float32, rows*s.Rotated/2)}
+	for i := range rows {
+		c.slots = append(c.slots, uint32((31+9*i)%(s.KV.Blocks*s.KV.Slots)))
 	}
-	for row, slot := range slots {
+	words := append([]uint32(nil), c.slots...)
+	for i := range c.rotations {
+		sin, cos := math.Sincos(float64(i) * 0.7)
+		c.rotations[i] = [2]float32{float32(cos), float32(sin)}
+		words = append(words, math.Float32bits(float32(cos)), math.Float32bits(float32(sin)))
+	}
+	b.inputs(Step{Rows: uint32(rows), Rotations: uint32(rows)}, words)
+	c.values, c.chunks = b.kv(s.KV)
+	return c
+}
+
+// roped compares q in got, and the pool, with what becomes of qkv.
+func (b *bench) roped(c ropeCase, got []byte, qkv []float32, tolerance float64) error {
+	s, time := c.shape, b.result.Time
+	dim := s.KV.HeadDim
+	for row, slot := range c.slots {
+		angles := c.rotations[row*s.Rotated/2:]
 		for h := range s.Heads {
-			rotate(row, h)
+			RopeRef(qkv[row*s.Stride+h*dim:][:dim], s.Rotated, s.HalfSplit, angles)
 		}
 		for h := range s.KV.KVHeads {
 			k := append([]float32(nil), qkv[row*s.Stride+(s.Heads+h)*dim:][:dim]...)
-			RopeRef(k, s.Rotated, s.HalfSplit, rotations[row*s.Rotated/2:])
-			copy(values.row(false, h, int(slot)), k)
-			copy(values.row(true, h, int(slot)), qkv[row*s.Stride+(s.Heads+s.KV.KVHeads+h)*dim:][:dim])
+			RopeRef(k, s.Rotated, s.HalfSplit, angles)
+			copy(c.values.row(false, h, int(slot)), k)
+			copy(c.values.row(true, h, int(slot)), qkv[row*s.Stride+(s.Heads+s.KV.KVHeads+h)*dim:][:dim])
 		}
 	}
-	b.compare(got, qkv, s.Heads*dim, s.Stride, 1e-6)
+	b.compare(got, qkv, s.Heads*dim, s.Stride, tolerance)
 	// The pool: what was written, and that nothing else was.
 	var raw []byte
-	for i, c := range chunks {
-		part, err := b.device.Read(c, 0, uint64(s.KV.ChunkBytes(i)))
+	for i, chunk := range c.chunks {
+		part, err := b.device.Read(chunk, 0, uint64(s.KV.ChunkBytes(i)))
 		if err != nil {
 			return err
 		}
 		raw = append(raw, part...)
 	}
-	stored := pool{s.KV, make([]float32, len(values.values))}
+	stored := pool{s.KV, make([]float32, len(c.values.values))}
 	stored.decode(raw)
 	switch s.KV.Type {
 	case KVF32:
-		b.compare(raw, values.values, 1, 1, 1e-6)
+		b.compare(raw, c.values.values, 1, 1, tolerance)
 	case KVF16:
-		b.compare(floatBytes(stored.values), values.values, 1, 1, 1e-3) // one f16 step
+		b.compare(floatBytes(stored.values), c.values.values, 1, 1, 1e-3) // one f16 step
 	case KVInt8:
-		b.quantized(stored.values, values.values, dim)
+		b.quantized(stored.values, c.values.values, dim)
 	}
 	b.result.Time = time
 	return nil

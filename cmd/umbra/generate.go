@@ -27,7 +27,7 @@ func (r *runCommand) one(ctx context.Context, c *console, engine *umbra.Engine, 
 	var tokens []int32
 	var start firstToken
 	result, err := engine.Generate(ctx, q, func(chunk umbra.Chunk) error {
-		if start.at.IsZero() {
+		if r.Verbose && start.at.IsZero() {
 			start = firstToken{chunk.At, engine.Info()}
 		}
 		tokens = append(tokens, chunk.Tokens...)
@@ -43,7 +43,7 @@ func (r *runCommand) one(ctx context.Context, c *console, engine *umbra.Engine, 
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
-	if r.Verbose && !start.at.IsZero() {
+	if !start.at.IsZero() {
 		r.say(c, "%s", start.text(began, result.Prefill))
 	}
 	r.say(c, "%s: %s%s", engine.Info().Adapter.Name, statistics(result), r.seedText())

@@ -62,3 +62,23 @@ fn split_length(context: u32) -> u32 {
 	return max(SPLIT, (context + MAX_SPLITS * SPLIT - 1u) / (MAX_SPLITS * SPLIT) * SPLIT);
 }
 {%- end %}
+
+{%- define "kv_store" %}
+// kv_store writes elements at and at + 1 of a block, at an even.
+fn kv_store(block: u32, at: u32, a: f32, b: f32) {
+	let i = (block % CHUNK_BLOCKS) * BLOCK_VECS * 4u + at;
+	switch (block / CHUNK_BLOCKS) {
+{%- range $c := seq .Chunks %}
+		case {% $c %}u: {
+{%- if $.Half %}
+			kv{% $c %}[i / 2u] = pack2x16float(vec2<f32>(a, b));
+{%- else %}
+			kv{% $c %}[i] = a;
+			kv{% $c %}[i + 1u] = b;
+{%- end %}
+		}
+{%- end %}
+		default: { }
+	}
+}
+{%- end %}

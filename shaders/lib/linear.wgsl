@@ -13,7 +13,17 @@
 {%- if .Bias %}
 {% .Binding %} var<storage, read> bias: array<f32>;
 {%- end %}
+{% template "rope_bindings" . %}
 {% template "finish" . %}
+{%- end %}
+
+{%- define "rope_bindings" %}
+{%- if .Roped %}
+{% .Binding %} var<storage, read> input: array<u32>;
+{%- range $c := seq .Rope.KV.Chunks %}
+{% $.Binding %} var<storage, read_write> kv{% $c %}: array<{% if $.Rope.KV.Half %}u32{% else %}f32{% end %}>;
+{%- end %}
+{%- end %}
 {%- end %}
 
 {%- define "finish" %}
@@ -26,6 +36,7 @@ fn finish(t: u32, n: u32, value: f32) {
 {%- end %}
 
 {%- define "store" %}
+{%- if .Roped %}{% template "store_rope" . %}{% else %}
 // store finishes weight rows n .. n + PER_LANE - 1 of token t, as far as they are there.
 fn store(t: u32, n: u32, v: vec4<f32>) {
 {%- if .Gate %}
@@ -42,6 +53,49 @@ fn store(t: u32, n: u32, v: vec4<f32>) {
 	if (n + 2u < N) { finish(t, n + 2u, v.z); }
 	if (n + 3u < N) { finish(t, n + 3u, v.w); }
 {%- end %}
+{%- end %}
+}
+{%- end %}
+{%- end %}
+
+{%- define "store_rope" %}
+const HEADS: u32 = {% .Rope.Heads %}u;
+const KV_HEADS: u32 = {% .Rope.KV.KVHeads %}u;
+const HEAD_DIM: u32 = {% .Rope.KV.HeadDim %}u;
+const ROTATED: u32 = {% .Rope.Rotated %}u;
+const SLOTS: u32 = {% .Rope.KV.Slots %}u;
+const BLOCK_VECS: u32 = {% .Rope.KV.Vecs %}u;
+const CHUNK_BLOCKS: u32 = {% .Rope.KV.ChunkBlocks %}u;
+{% template "kv_store" .Rope.KV %}
+
+// store_pair finishes weight rows n and n + 1 of token t, neighbours in a head: rotates q and k, stores q, and writes k and v into their pages,
+// as Rope does: Su et al. 2021 (RoFormer), Kwon et al. 2023.
+fn store_pair(t: u32, n: u32, v: vec2<f32>) {
+	if (n >= N) { return; }
+	let head = n / HEAD_DIM;
+	let i = n % HEAD_DIM;
+	var r = v{% if .Bias %} + vec2<f32>(bias[n], bias[n + 1u]){% end %};
+	if (head < HEADS + KV_HEADS && i < ROTATED) {
+		let at = step.rotations + t * ROTATED + i;
+		let cos_ = bitcast<f32>(input[at]);
+		let sin_ = bitcast<f32>(input[at + 1u]);
+		r = vec2<f32>(r.x * cos_ - r.y * sin_, r.x * sin_ + r.y * cos_);
+	}
+	if (head < HEADS) {
+		y[t * Y_STRIDE + n] = r.x;
+		y[t * Y_STRIDE + n + 1u] = r.y;
+		return;
+	}
+	let slot = input[step.slots + t];
+	// Keys' heads come first, values' after: the order of a block.
+	kv_store(slot / SLOTS, ((head - HEADS) * SLOTS + slot % SLOTS) * HEAD_DIM + i, r.x, r.y);
+}
+
+// store finishes weight rows n .. n + PER_LANE - 1 of token t.
+fn store(t: u32, n: u32, v: vec4<f32>) {
+	store_pair(t, n, v.xy);
+{%- if eq .PerLane 4 %}
+	store_pair(t, n + 2u, v.zw);
 {%- end %}
 }
 {%- end %}
