@@ -23,6 +23,8 @@ import (
 	"umbra/model/kvswap"
 	"umbra/model/tokenizer"
 	"umbra/scheduler"
+	"umbra/shaders"
+	"umbra/shaders/tuned"
 )
 
 // Options size an engine and choose its device. Zero values are defaults.
@@ -60,7 +62,10 @@ type Options struct {
 	SwapDir                  string
 	// Synchronous lays no step out before the one before it is over. It is slower, and for measurements.
 	Synchronous bool
-	// Warn is told of what ends no request, such as a full disk, by the goroutine that makes the next step. Nil: nobody is.
+	// Tuned takes the kernels that `umbra tune` found fastest on this adapter, from the user's cache folder (package shaders/tuned). A file that
+	// does not fit is told to Warn and left alone; where there is none, and without Tuned, kernels are the defaults.
+	Tuned bool
+	// Warn is told of what ends no request, such as a full disk, by the goroutine that makes the next step, or by Open's. Nil: nobody is.
 	Warn func(error)
 	// Profile measures kernels with timestamps; see Engine.Profile.
 	Profile bool
@@ -85,6 +90,7 @@ type Engine struct {
 	store  *kvswap.Store // nil if nothing is swapped
 	loop   *loop
 	opened Opened
+	tuned  Tuned
 
 	fingerprint string // of the file, once it has been asked for; the loop's own
 }
@@ -144,7 +150,7 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 		}
 	}
 	start = time.Now()
-	if e.model, err = model.New(e.device, src, sizes); err != nil {
+	if e.model, err = model.NewTuned(e.device, e.tuning(o), src, sizes); err != nil {
 		return nil, err
 	}
 	e.opened.Model = time.Since(start)
@@ -219,17 +225,38 @@ type Info struct {
 	Plan         model.Plan
 	Memory       gpu.Account
 	Opened       Opened
+	Tuned        Tuned
 	Compiled     gpu.Compiled // since then too
 }
 
 // Opened is what Open took to open the adapter, and to bring the model's weights there and compile kernels meanwhile.
 type Opened struct{ Device, Model time.Duration }
 
+// Tuned is the file of measured kernels that is in use: how many choices it has, and how many are not the default. Without one it is zero.
+type Tuned struct {
+	Path            string
+	Choices, Others int
+}
+
+// tuning says which kernels suit the device.
+func (e *Engine) tuning(o Options) shaders.Tuning {
+	if !o.Tuned {
+		return shaders.TuningFor(e.device.Info())
+	}
+	t, path, err := tuned.For(e.device.Info())
+	if err != nil && o.Warn != nil {
+		o.Warn(err)
+	}
+	e.tuned.Path = path
+	e.tuned.Choices, e.tuned.Others = t.Choices.Count()
+	return t
+}
+
 // Info describes the engine as it is now.
 func (e *Engine) Info() Info {
 	p := e.model.Plan()
 	return Info{e.device.Info(), e.device.Verdicts(), p.Config.Architecture, p.Config.Name, p.Context, p, e.device.Memory(),
-		e.opened, e.device.Compiled()}
+		e.opened, e.tuned, e.device.Compiled()}
 }
 
 // Profile is the time each kernel has taken, longest first, if Options.Profile was set.

@@ -66,11 +66,13 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 		if f, ok := b.(*feedForwardBlock); ok && f.needsUp() {
 			s.up = s.gate
 		}
-		for _, product := range b.products() {
-			for _, shape := range product.products() {
-				s.sums = max(s.sums, uint64(shape.PartsBytes(p.BatchTokens)))
-			}
+	}
+	for _, shape := range p.products() {
+		rows := p.BatchTokens
+		if shape.Outputs {
+			rows = p.Outputs
 		}
+		s.sums = max(s.sums, uint64(shape.PartsBytes(rows)))
 	}
 	return s
 }

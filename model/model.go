@@ -96,7 +96,7 @@ func (m *Model) prepare() (err error) {
 	}
 	m.blocks = shaders.NewBlockCopy(m.device, m.plan.kv)
 	m.topK = shaders.NewTopK(m.device, m.tuning, c.Vocab)
-	m.head = projection{matrices: []*matrix{w.output}, shape: shaders.LinearShape{Outputs: true, Stride: shaders.PadCols(c.Vocab)}}
+	m.head = m.plan.head()
 	return m.head.prepare(m)
 }
 
@@ -122,9 +122,7 @@ func (m *Model) linear(s shaders.LinearShape) (*shaders.Linear, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.PartsBytes(m.plan.BatchTokens) > 0 {
-		l.Parts = m.buffers.sums
-	}
+	l.Parts = m.buffers.sums
 	m.linears[s] = l
 	return l, nil
 }

@@ -32,6 +32,34 @@ func (p *projection) products() (all []shaders.LinearShape) {
 	return all
 }
 
+// head is the projection to logits.
+func (p Plan) head() projection {
+	return projection{matrices: []*matrix{p.weights.output}, shape: shaders.LinearShape{Outputs: true, Stride: shaders.PadCols(p.Config.Vocab)}}
+}
+
+// products are the shapes of all projections, block by block, those to logits last.
+func (p Plan) products() (all []shaders.LinearShape) {
+	for _, b := range p.weights.blocks {
+		for _, x := range b.products() {
+			all = append(all, x.products()...)
+		}
+	}
+	head := p.head()
+	return append(all, head.products()...)
+}
+
+// Products are the shapes of the model's Linears, one of those that share a choice of kernels (shaders.Choices).
+func (p Plan) Products() (all []shaders.LinearShape) {
+	seen := map[string]bool{}
+	for _, s := range p.products() {
+		if name := s.Product(); !seen[name] {
+			seen[name] = true
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 // prepare makes the launchers.
 func (p *projection) prepare(m *Model) error {
 	shapes := p.products()

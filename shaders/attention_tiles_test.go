@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"umbra/gpu"
-	"umbra/gpu/gputest"
 )
 
 // BenchmarkAttentionTiles compares shapes of AttentionFew and AttentionMany on the heads of an 8B and a 1B model and of gopher: what
@@ -27,9 +25,8 @@ import (
 //
 //	go test -run '^$' -bench AttentionTiles -benchtime 1x ./shaders
 func BenchmarkAttentionTiles(b *testing.B) {
-	d := gputest.Device(b)
 	m := &attentionMeter{
-		linearMeter: linearMeter{B: b, device: d, dispatches: 20, shrink: 1, rand: rand.New(rand.NewPCG(1, 2)), only: regexp.MustCompile(os.Getenv("UMBRA_ATTENTION"))},
+		tileBench: newTileBench(b, "UMBRA_ATTENTION"), rand: rand.New(rand.NewPCG(1, 2)),
 		few: []attentionTile{
 			fewVariant(fewTile{256, 4, 2, 4, 8, false}, 128, 128, 64), fewVariant(fewTile{256, 4, 2, 4, 8, true}, 128, 128, 64),
 			fewVariant(fewTile{256, 4, 2, 4, 16, true}, 512, 128, 64), fewVariant(fewTile{256, 4, 2, 2, 8, true}, 256, 128, 64),
@@ -43,8 +40,8 @@ func BenchmarkAttentionTiles(b *testing.B) {
 		},
 		many: []attentionTile{manyVariant(8, 8), manyVariant(4, 8), manyVariant(8, 4), manyVariant(4, 4), manyVariant(16, 4), manyVariant(16, 8)},
 	}
-	if d.Info().Kind == gpu.KindCPU {
-		m.dispatches, m.shrink, m.few, m.many = 1, 16, append(m.few[1:2:2], m.few[8]), m.many[:1]
+	if m.shrink > 1 {
+		m.few, m.many = append(m.few[1:2:2], m.few[8]), m.many[:1]
 	}
 	for _, text := range strings.FieldsFunc(os.Getenv("UMBRA_ATTENTION_TILES"), func(r rune) bool { return r == ';' }) {
 		var t attentionTile
@@ -60,7 +57,6 @@ func BenchmarkAttentionTiles(b *testing.B) {
 		}
 		require.NoError(b, err, text)
 	}
-	fmt.Printf("%s, %s; multiply-adds %.1f TFLOP/s\n", d.Info().Name, d.Info().Driver, m.peak())
 	b.ResetTimer()
 	for _, m.dry = range []bool{true, false} { // compiling lets the device rest, and its clock fall
 		all := []attentionLoad{{1, 1, 100}, {1, 1, 1024}, {1, 1, 8192}, {1, 1, 32768}, {16, 1, 160}, {64, 1, 160}, {1, 512, 512}, {1, 512, 2048}, {1, 512, 8192}}
@@ -70,7 +66,7 @@ func BenchmarkAttentionTiles(b *testing.B) {
 		m.model("1B", 32, 8, 64, KVF32, all...)
 		m.model("gopher", 8, 4, 64, KVF32, attentionLoad{1, 1, 100})
 	}
-	fmt.Printf("\n%d pipelines, %.1f s to compile\nbest:\n%s", len(d.Kernels()), m.compiling.Seconds(), m.best.String())
+	m.summary()
 }
 
 func fewVariant(t fewTile, whole, part, most int) attentionTile {
@@ -86,7 +82,8 @@ type attentionLoad struct{ sequences, rows, context int }
 
 // attentionMeter measures attention.
 type attentionMeter struct {
-	linearMeter
+	*tileBench
+	rand      *rand.Rand
 	few, many []attentionTile
 	dry       bool // compile and check, measure nothing
 }

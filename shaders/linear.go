@@ -101,27 +101,34 @@ type Linear struct {
 	device *gpu.Device
 	tuning Tuning
 	Shape  LinearShape
-	// Parts is room for sums of parts of the columns, PartsBytes long. Without, kernels that need it are not picked.
+	// Parts is room for sums of parts of the columns, PartsBytes long. Where it is too small, or nil, kernels that need it are not picked.
 	Parts *gpu.Buffer
 
 	kernels map[linearVariant]linearKernel
-	only    linearVariant // instead of what rows ask for, in tests
+	chosen  [len(rowTops)]linearVariant // by class of rows, see Choices
+	only    linearVariant               // instead of what rows ask for, where kernels are compared
 }
 
 // linearVariant is one kernel of a Linear: a source file, for so many tokens at once; full is Matvec with more tokens
-// than two tiles of them; direct is GemmDirect's shape.
+// than two tiles of them; direct, stream and tile are the shapes of GemmDirect, MatvecStream and GemmTile.
 type linearVariant struct {
 	file   string
 	tokens int
 	full   bool
 	direct directTile
 	stream streamTile
+	tile   tileShape
 }
+
+// parts is how many workgroups share rows, each with a span of columns.
+func (v linearVariant) parts() int { return max(1, v.direct.parts, v.tile.parts) }
 
 func (v linearVariant) String() string {
 	switch v.file {
 	case "gemm_direct":
 		return v.direct.String()
+	case "gemm_tile":
+		return v.tile.String()
 	case "matvec_stream":
 		return fmt.Sprintf("%v,tokens=%d", v.stream, v.tokens)
 	}
@@ -148,7 +155,7 @@ func NewLinear(d *gpu.Device, tuning Tuning, s LinearShape) (*Linear, error) {
 	case s.Gate && (s.Bias || s.Residual):
 		return nil, fmt.Errorf("shaders: linear: bias and residual do not combine with a gate")
 	}
-	return &Linear{device: d, tuning: tuning, Shape: s, kernels: map[linearVariant]linearKernel{}}, nil
+	return &Linear{device: d, tuning: tuning, Shape: s, kernels: map[linearVariant]linearKernel{}, chosen: s.chosen(tuning.Choices)}, nil
 }
 
 // Weights are a matrix's planes on the device; Scales is nil for formats without.
@@ -210,8 +217,8 @@ func (l *Linear) Warm(rows int) error {
 }
 
 // Matvec takes up to matvecTokens token rows at once. Up to matvecRows rows it streams the weights again for every so
-// many; from there on Gemm is faster, whose tiles then fill the device (8B Q4_0 on an H200: 16 rows take Gemm 4 times as
-// long, 128 rows 1.4 times).
+// many; from there on Gemm and GemmTile are faster, whose tiles then fill the device (8B Q4_0 on an H200: 16 rows take Gemm 4
+// times as long, 128 rows 1.4 times).
 const (
 	matvecTokens = 8
 	matvecRows   = 240
@@ -235,17 +242,37 @@ func (l *Linear) variant(rows int) linearVariant {
 		}
 		return v
 	}
+	if v := l.chosen[rowClass(rows)]; v.file != "" && l.Shape.sumBytes(v.parts(), rows) <= l.room() {
+		return v
+	}
 	if t, ok := l.Shape.streamFor(rows); ok {
 		return streamVariant(t, rows)
 	}
-	if t, ok := l.Shape.directFor(directChoices, rows, l.Parts != nil); ok {
+	if t, ok := l.Shape.directFor(directChoices, rows, l.room()); ok {
 		return directVariant(t)
 	}
-	if rows <= matvecRows {
-		return linearVariant{file: "matvec", tokens: tokensFor(rows, matvecTokens), full: rows > 2*matvecTokens}
+	if t, ok := l.Shape.tileFor(rows, l.room()); ok {
+		return tileVariant(t)
 	}
-	return linearVariant{file: "gemm", tokens: gemmTile}
+	if rows <= matvecRows {
+		return matvecVariant(rows)
+	}
+	return gemmVariant
 }
+
+// room is what Parts has.
+func (l *Linear) room() int {
+	if l.Parts == nil {
+		return 0
+	}
+	return int(l.Parts.Size())
+}
+
+func matvecVariant(rows int) linearVariant {
+	return linearVariant{file: "matvec", tokens: tokensFor(rows, matvecTokens), full: rows > 2*matvecTokens}
+}
+
+var gemmVariant = linearVariant{file: "gemm", tokens: gemmTile}
 
 func directVariant(t directTile) linearVariant {
 	return linearVariant{file: "gemm_direct", tokens: t.tokens, direct: t}
@@ -264,8 +291,8 @@ func (l *Linear) kernel(rows int) (linearKernel, [3]uint32, error) {
 	}
 	tiles := uint32(ceilDiv(rows, v.tokens))
 	switch v.file {
-	case "gemm_direct":
-		return k, [3]uint32{tiles * uint32(v.direct.parts), k.weights[0], k.weights[1]}, nil
+	case "gemm_direct", "gemm_tile":
+		return k, [3]uint32{tiles * uint32(v.parts()), k.weights[0], k.weights[1]}, nil
 	case "matvec", "matvec_stream":
 		return k, [3]uint32{k.weights[0], k.weights[1], tiles}, nil
 	case "gemm_narrow":
@@ -288,6 +315,20 @@ func (l *Linear) compile(v linearVariant) (k linearKernel, err error) {
 			}
 		}
 		k.kernel, err = compile(l.device, "gemm_direct.wgsl", name, main)
+		k.weights = l.device.Grid1(ceilDiv(main.Weights, main.Rows))
+		return k, err
+	}
+	if v.file == "gemm_tile" {
+		main, join, err := l.Shape.tile(v.tile)
+		if err != nil {
+			return k, err
+		}
+		if join != nil {
+			if k.join, err = compile(l.device, "gemm_join.wgsl", l.name("gemm_join"), join); err != nil {
+				return k, err
+			}
+		}
+		k.kernel, err = compile(l.device, "gemm_tile.wgsl", l.name(fmt.Sprintf("%s%dx%d", v.file, main.Rows, v.tokens)), main)
 		k.weights = l.device.Grid1(ceilDiv(main.Weights, main.Rows))
 		return k, err
 	}

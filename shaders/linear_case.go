@@ -56,6 +56,7 @@ func linearCases() []Case {
 		{LinearShape{Format: q8, N: 130, K: 352, Norm: true, Gate: true}, 9, directTile{stack: 2, tokens: 12, groups: 2, split: 2, parts: 2, ahead: true}},
 		{LinearShape{Format: q8, N: 65, K: 512, Norm: true, Bias: true, Residual: true, Stride: 160, Offset: 33}, 9, directTile{stack: 4, tokens: 8, groups: 2, split: 1, parts: 3}},
 		{LinearShape{Format: q4, N: 66, K: 544, Norm: true, Gate: true}, 19, directTile{stack: 4, tokens: 8, groups: 2, split: 2, parts: 1, ahead: true}},
+		{LinearShape{Format: q4, N: 130, K: 352, Norm: true, Gate: true}, 3, directTile{stack: 4, tokens: 4, groups: 4, split: 4, parts: 1, ahead: true}},
 		{LinearShape{Format: q4, N: 300, K: 96, Residual: true}, 5, directTile{stack: 8, tokens: 8, groups: 8, split: 8, parts: 1}},
 		{LinearShape{Format: q4, N: 70, K: 352, Norm: true}, 37, directTile{stack: 2, tokens: 32, groups: 8, split: 4, parts: 1, ahead: true}},
 		{LinearShape{Format: formats[5], N: 70, K: 352}, 11, directTile{stack: 2, tokens: 8, groups: 2, split: 1, parts: 1, ahead: true, unroll: true}},
@@ -66,23 +67,34 @@ func linearCases() []Case {
 		cases = append(cases, Case{name, func(b *bench) error { return b.linear(c.s, c.rows, directVariant(c.tile)) }})
 	}
 	for i, c := range []struct {
-		s    LinearShape
-		rows int
-		tile streamTile
+		s            LinearShape
+		rows, tokens int
+		tile         streamTile
 	}{
-		{LinearShape{N: 70, K: 352, Norm: true, Bias: true, Stride: 160, Offset: 33}, 1, streamTile{lanes: 32, groups: 4, perLane: 4, atOnce: 1, ahead: true}},
-		{LinearShape{N: 129, K: 1536, Residual: true}, 1, streamTile{lanes: 16, groups: 8, perLane: 4, atOnce: 2}},
-		{LinearShape{N: 66, K: 544, Norm: true, Gate: true}, 2, streamTile{lanes: 8, groups: 8, perLane: 2, atOnce: 1, ahead: true}},
-		{LinearShape{N: 37, K: 31, Norm: true}, 3, streamTile{lanes: 16, groups: 4, perLane: 1, atOnce: 1}},
+		{LinearShape{N: 70, K: 352, Norm: true, Bias: true, Stride: 160, Offset: 33}, 1, 1, streamTile{lanes: 32, groups: 4, perLane: 4, atOnce: 1, ahead: true}},
+		{LinearShape{N: 129, K: 1536, Residual: true}, 1, 1, streamTile{lanes: 16, groups: 8, perLane: 4, atOnce: 2}},
+		{LinearShape{N: 66, K: 544, Norm: true, Gate: true}, 2, 2, streamTile{lanes: 8, groups: 8, perLane: 2, atOnce: 1, ahead: true}},
+		{LinearShape{N: 37, K: 31, Norm: true}, 3, 2, streamTile{lanes: 16, groups: 4, perLane: 1, atOnce: 1}},
+		{LinearShape{N: 70, K: 352, Norm: true}, 7, 4, streamTile{lanes: 8, groups: 8, perLane: 4, atOnce: 1, ahead: true}},
 	} {
 		for _, f := range formats {
 			s := c.s
 			s.Format, s.Eps, s.Stride = f, 1e-5, max(s.Stride, pad(s.Outs()))
-			v := streamVariant(c.tile, min(c.rows, 2))
+			v := streamVariant(c.tile, c.tokens)
 			name := fmt.Sprintf("linear %s %dx%d rows %d stream %d", f.Name, s.N, s.K, c.rows, i)
 			cases = append(cases, Case{name, func(b *bench) error { return b.linear(s, c.rows, v) }})
 		}
 	}
+	for _, f := range formats {
+		s := LinearShape{Format: f, N: 70, K: 352, Residual: true, Stride: 96}
+		cases = append(cases, Case{"plain linear " + f.Name, func(b *bench) error { return b.linear(s, 5, linearVariant{file: "plain_linear", tokens: 1}) }})
+	}
+	return append(append(cases, linearRopeCases()...), linearTileCases()...)
+}
+
+// linearRopeCases have Rope at the end of the product.
+func linearRopeCases() (cases []Case) {
+	f32, f16, q4, q8 := formats[0], formats[1], formats[4], formats[3]
 	for _, c := range []struct {
 		heads, kvHeads, dim, rotated int
 		kind                         KVType
@@ -97,6 +109,7 @@ func linearCases() []Case {
 		{4, 2, 64, 64, KVF32, q4, 96, 19, false, directVariant(directTile{stack: 4, tokens: 8, groups: 2, split: 2, parts: 3, ahead: true})},
 		{3, 1, 32, 32, KVF16, q8, 64, 250, false, linearVariant{}},
 		{3, 1, 32, 0, KVF32, f32, 40, 250, true, linearVariant{}},
+		{3, 1, 32, 32, KVF32, f16, 224, 37, false, tileVariant(tileShape{8, 8, 1, 2, 16, 1, 2, 3, true})},
 	} {
 		kv := KVShape{KVHeads: c.kvHeads, HeadDim: c.dim, Slots: 4, Type: c.kind, Blocks: 64, ChunkBlocks: 64}
 		r := RopeShape{KV: kv, Heads: c.heads, Rotated: c.rotated, Stride: pad((c.heads + 2*c.kvHeads) * c.dim)}
@@ -104,9 +117,34 @@ func linearCases() []Case {
 		name := fmt.Sprintf("linear %s %dx%d rows %d, rope of %d+%d heads of %d, %d rotated, %v", s.Format.Name, s.N, s.K, c.rows, c.heads, c.kvHeads, c.dim, c.rotated, c.kind)
 		cases = append(cases, Case{name, func(b *bench) error { return b.linear(s, c.rows, c.only) }})
 	}
-	for _, f := range formats {
-		s := LinearShape{Format: f, N: 70, K: 352, Residual: true, Stride: 96}
-		cases = append(cases, Case{"plain linear " + f.Name, func(b *bench) error { return b.linear(s, 5, linearVariant{file: "plain_linear", tokens: 1}) }})
+	return cases
+}
+
+// linearTileCases have a tile of GemmTile each.
+func linearTileCases() (cases []Case) {
+	f32, f16 := formats[0], formats[1]
+	for _, c := range []struct {
+		s    LinearShape
+		rows int
+		tile tileShape
+	}{
+		{LinearShape{Format: f32, N: 1, K: 1}, 1, tileShape{8, 8, 1, 1, 8, 2, 2, 1, true}},
+		{LinearShape{Format: f32, N: 130, K: 352, Norm: true, Gate: true}, 67, tileShape{8, 8, 2, 2, 8, 2, 2, 1, true}},
+		{LinearShape{Format: f32, N: 130, K: 352, Norm: true, Gate: true}, 67, tileShape{8, 8, 2, 2, 8, 2, 2, 1, false}},
+		{LinearShape{Format: f16, N: 131, K: 96, Bias: true, Residual: true, Stride: 192, Offset: 33}, 35, tileShape{8, 8, 2, 2, 8, 2, 2, 1, true}},
+		{LinearShape{Format: f16, N: 70, K: 352, Norm: true, Gate: true}, 35, tileShape{8, 8, 1, 2, 8, 2, 4, 1, false}},
+		{LinearShape{Format: f16, N: 129, K: 1000}, 130, tileShape{8, 8, 2, 4, 8, 2, 2, 1, true}},
+		{LinearShape{Format: f16, N: 129, K: 1000, Norm: true}, 33, tileShape{8, 4, 1, 1, 16, 2, 2, 1, false}},
+		{LinearShape{Format: f32, N: 65, K: 224, Norm: true, Bias: true, Residual: true, Stride: 160, Offset: 33}, 69, tileShape{8, 8, 1, 2, 16, 1, 2, 3, true}},
+		{LinearShape{Format: formats[2], N: 66, K: 544, Norm: true, Gate: true}, 19, tileShape{8, 4, 1, 1, 32, 1, 1, 2, false}},
+		{LinearShape{Format: f16, N: 66, K: 31, Norm: true, Residual: true}, 19, tileShape{8, 8, 1, 1, 8, 2, 2, 4, true}}, // two parts have no columns,
+		{LinearShape{Format: formats[2], N: 128, K: 64, Norm: true}, 130, tileShape{8, 16, 2, 2, 8, 2, 2, 1, true}},
+		{LinearShape{Format: f32, N: 33, K: 160}, 21, tileShape{4, 4, 1, 2, 16, 2, 2, 1, true}},
+	} {
+		c.s.Eps = 1e-5
+		c.s.Stride = max(c.s.Stride, pad(c.s.Outs()))
+		name := fmt.Sprintf("linear %s %dx%d rows %d %v", c.s.Format.Name, c.s.N, c.s.K, c.rows, c.tile)
+		cases = append(cases, Case{name, func(b *bench) error { return b.linear(c.s, c.rows, tileVariant(c.tile)) }})
 	}
 	return cases
 }
@@ -121,8 +159,8 @@ func (b *bench) linear(s LinearShape, rows int, only linearVariant) error {
 		return err
 	}
 	l.only = only
-	if only.direct.parts > 1 {
-		l.Parts = b.buffer("parts", make([]byte, 4*only.direct.parts*rows*s.joinCols()))
+	if parts := only.parts(); parts > 1 {
+		l.Parts = b.buffer("parts", make([]byte, 4*parts*rows*s.joinCols()))
 	}
 	w, values := b.weights(s.Format, s.N, s.K)
 	x, gain, bias := b.normals(rows*s.K), b.normals(s.K), b.normals(s.Stride)
@@ -150,14 +188,17 @@ func (b *bench) linear(s LinearShape, rows int, only linearVariant) error {
 		return err
 	}
 	LinearRef(s, values, x, gain, bias, y, rows)
-	// Sums of K products of about unit size in f32: the error grows with sqrt(K); columns not written must not change.
-	tolerance := 2e-4
-	if s.Gate {
-		tolerance = 1e-3 // a product of two such sums
-	}
 	if s.Roped() {
-		return b.roped(rope, got, y, tolerance)
+		return b.roped(rope, got, y, s.tolerance())
 	}
-	b.compare(got, y, s.Stride, s.Stride, tolerance)
+	b.compare(got, y, s.Stride, s.Stride, s.tolerance()) // columns not written must not change
 	return nil
+}
+
+// tolerance is for sums of K products of about unit size in f32, whose error grows with sqrt(K).
+func (s LinearShape) tolerance() float64 {
+	if s.Gate {
+		return 1e-3 // a product of two such sums
+	}
+	return 2e-4
 }

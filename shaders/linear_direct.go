@@ -1,6 +1,9 @@
 package shaders
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // directTile is a shape of GemmDirect. A workgroup takes stack·32·groups/split weight rows by tokens.
 type directTile struct {
@@ -52,12 +55,12 @@ func directFormat(name string) []directChoice {
 	}
 }
 
-// directFor returns the tile for a number of token rows, if any.
-func (s LinearShape) directFor(choices []directChoice, rows int, parts bool) (directTile, bool) {
+// directFor returns the tile for a number of token rows, if any; room is what there is for sums of parts, in bytes.
+func (s LinearShape) directFor(choices []directChoice, rows, room int) (directTile, bool) {
 	within := func(v, low, high int) bool { return v >= low && (high == 0 || v <= high) }
 	for _, c := range choices {
 		if (c.format == "" || c.format == s.Format.Name) && within(rows, c.rows, c.top) && within(s.N, c.n, c.most) &&
-			(parts || c.tile.parts == 1) && (!s.Gate && !s.Roped() || c.tile.stack > 1) {
+			s.sumBytes(c.tile.parts, rows) <= room && (!s.Gate && !s.Roped() || c.tile.stack > 1) {
 			return c.tile, true
 		}
 	}
@@ -67,12 +70,25 @@ func (s LinearShape) directFor(choices []directChoice, rows int, parts bool) (di
 // joinCols is a row of a part's sums in f32: the weight rows in whole vectors, and one more for the token's square.
 func (s LinearShape) joinCols() int { return (s.N+3)&^3 + 4 }
 
+// sumBytes is the room that sums of parts take.
+func (s LinearShape) sumBytes(parts, rows int) int {
+	if parts <= 1 {
+		return 0
+	}
+	return 4 * parts * rows * s.joinCols()
+}
+
 // PartsBytes is the size of Linear.Parts that a product needs with up to rows token rows, 0 if it needs none.
 func (s LinearShape) PartsBytes(rows int) int {
 	size := 0
 	for _, c := range directChoices {
-		if t, ok := s.directFor([]directChoice{c}, c.rows, true); ok && c.rows <= rows && t.parts > 1 {
-			size = max(size, 4*t.parts*min(rows, c.top)*s.joinCols())
+		if t, ok := s.directFor([]directChoice{c}, c.rows, math.MaxInt); ok && c.rows <= rows && t.parts > 1 {
+			size = max(size, s.sumBytes(t.parts, min(rows, c.top)))
+		}
+	}
+	for _, c := range tileChoices {
+		if c.fits(s, c.rows) && c.rows <= rows && c.tile.parts > 1 {
+			size = max(size, s.sumBytes(c.tile.parts, min(rows, c.top)))
 		}
 	}
 	return size

@@ -33,7 +33,11 @@ func TestDirectChoices(t *testing.T) {
 		{LinearShape{Format: f16, N: 1000}, 33, true, 1},
 		{LinearShape{Format: f16, N: 1000, Gate: true}, 33, true, 2},
 	} {
-		got, ok := c.s.directFor(choices, c.rows, c.parts)
+		room := 0
+		if c.parts {
+			room = c.s.sumBytes(4, 16)
+		}
+		got, ok := c.s.directFor(choices, c.rows, room)
 		assert.Equal(t, c.stack > 0, ok, "%+v", c)
 		assert.Equal(t, c.stack, got.stack, "%+v", c)
 	}

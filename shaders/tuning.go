@@ -7,6 +7,8 @@ type Tuning struct {
 	// Narrow picks kernels of one SIMD vector per workgroup, for adapters that are a CPU: barriers and workgroups are
 	// dear there, and 8 lanes run as one vector.
 	Narrow bool
+	// Choices come before the default kernels of wide Linears.
+	Choices Choices
 
 	matvec    map[int]matvecTile // instead of matvecTiles, by tokens
 	attention *attentionTile     // instead of the shape's

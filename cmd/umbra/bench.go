@@ -11,16 +11,13 @@ import (
 	"umbra/cmd/umbra/internal/term"
 	"umbra/gpu"
 	"umbra/model"
-	"umbra/model/gguf"
 )
 
 // benchCommand measures the speed of a model, of each kernel, or of a server.
 type benchCommand struct {
 	adapterFlag
+	modelFlags
 	What     string `arg:"" optional:"" default:"model" enum:"model,ops,serve" help:"model: prefill and decode speed of a model. ops: speed of each kernel, and its share of what the adapter can do; of the flags only --adapter, --limits, --check and --json count. serve: many requests that arrive at random."`
-	File     string `name:"model" short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
-	Shape    string `placeholder:"NAME" help:"Instead of a file, a model of a true shape with random weights: llama3.1-8b, llama3.2-1b, qwen2.5-0.5b, smollm2-135m, gopher-28m."`
-	Type     string `default:"q8_0" help:"Weight type of --shape: f32, f16, bf16, q8_0, q4_0, q4_1."`
 	Prompt   []int  `short:"p" default:"512" placeholder:"N" help:"Prompt lengths to prefill (pp)."`
 	Generate []int  `short:"n" default:"128" placeholder:"N" help:"Numbers of tokens to decode (tg)."`
 	Depth    []int  `short:"d" default:"0" placeholder:"N" help:"Tokens of context there before."`
@@ -41,7 +38,8 @@ With ops, each kernel runs many times in one submission, over weights that no ca
 of the adapter's own speed, measured first: of copying where memory is the limit, of multiply-adds in
 registers where arithmetic is. With --check each kernel runs in turns with the adapter's peak and with
 a plain kernel, up to three times, and is compared with what is recorded for this adapter or its kind;
-below 60 % of that, the exit status is 1. Times are never compared, only ratios of times.
+below 60 % of that, the exit status is 1. Times are never compared, only ratios of times. Choices that
+umbra tune has kept do not count there.
 
 With serve, requests of random lengths arrive at random, and run until each has its number of tokens.
 KV waste is the share of the slots in use without a key and a value; "if contiguous" is what it would be
@@ -65,6 +63,7 @@ type modelReport struct {
 	Type    string `json:",omitempty"`
 	KVType  string
 	Weights uint64 // bytes on the device
+	Tuned   int    // choices of umbra tune that were in use
 	Speeds  []bench.Speed
 	Kernels []gpu.KernelTime `json:",omitempty"`
 }
@@ -117,12 +116,13 @@ func (b benchCommand) model(c *console) error {
 	}
 	defer device.Release()
 	fmt.Fprintf(c.err, "umbra: %s\n", chosen(device.Verdicts()))
-	m, err := model.New(device, source, o)
+	tuning, tuned := tuningOf(c, device.Info())
+	m, err := model.NewTuned(device, tuning, source, o)
 	if err != nil {
 		return err
 	}
 	defer m.Release()
-	report := modelReport{Adapter: device.Info(), Limits: b.Limits, Model: name, Type: b.typeName(), KVType: b.KVType, Weights: m.Plan().Weights}
+	report := modelReport{Adapter: device.Info(), Limits: b.Limits, Model: name, Type: b.typeName(), KVType: b.KVType, Weights: m.Plan().Weights, Tuned: tuned}
 	table := term.NewTable("test", ">tok/s", ">min", ">max")
 	for _, t := range tests {
 		s, err := bench.Run(m, t, b.Runs)
@@ -141,37 +141,6 @@ func (b benchCommand) model(c *console) error {
 		return err
 	}
 	return writeProfile(c, report.Kernels)
-}
-
-func (b benchCommand) typeName() string {
-	if b.Shape == "" {
-		return ""
-	}
-	return strings.ToUpper(b.Type)
-}
-
-// source opens the file, or makes up a model of the shape.
-func (b benchCommand) source() (model.Source, string, func(), error) {
-	if b.Shape == "" {
-		f, name, err := openModel(b.File)
-		if err != nil {
-			return nil, "", nil, err
-		}
-		return f, name, func() { f.Close() }, nil
-	}
-	if b.File != "" {
-		return nil, "", nil, usageError("-m and --shape are two models; give one")
-	}
-	shape, err := model.ShapeOf(b.Shape)
-	if err != nil {
-		return nil, "", nil, err
-	}
-	types := map[string]gguf.Type{"f32": gguf.F32, "f16": gguf.F16, "bf16": gguf.BF16, "q8_0": gguf.Q8_0, "q4_0": gguf.Q4_0, "q4_1": gguf.Q4_1}
-	t, ok := types[strings.ToLower(b.Type)]
-	if !ok {
-		return nil, "", nil, usageError(fmt.Sprintf("--type %s is not supported (f32, f16, bf16, q8_0, q4_0, q4_1)", b.Type))
-	}
-	return model.Synthetic(shape, t), shape.Name, func() {}, nil
 }
 
 // tests lists what fits a context, and the sizes a model needs for them.
@@ -225,16 +194,18 @@ func (b benchCommand) ops(c *console) error {
 	if b.Check {
 		return b.check(c, device)
 	}
+	tuning, tuned := tuningOf(c, device.Info())
 	var all []bench.Op
-	if err := bench.Ops(device, func(op bench.Op) { all = append(all, op) }); err != nil {
+	if err := bench.Ops(device, tuning, func(op bench.Op) { all = append(all, op) }); err != nil {
 		return err
 	}
 	if b.JSON {
 		return writeJSON(c.out, struct {
 			Adapter gpu.AdapterInfo
 			Limits  string
+			Tuned   int
 			Ops     []bench.Op
-		}{device.Info(), b.Limits, all})
+		}{device.Info(), b.Limits, tuned, all})
 	}
 	t := term.NewTable("kernel", ">time", ">GB/s", ">GFLOP/s", ">share")
 	for _, op := range all {

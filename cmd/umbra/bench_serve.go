@@ -58,6 +58,7 @@ type serveReport struct {
 	Sequences int
 	Rows      int // at most in a step
 	KVTokens  int
+	Tuned     int // choices of umbra tune that were in use
 	Rate      string
 	Prompt    string
 	Output    string
@@ -77,7 +78,8 @@ func (b benchCommand) serve(c *console) error {
 		return err
 	}
 	defer done()
-	o := umbra.Options{Adapter: b.Adapter, Limits: gpu.LimitSet(b.Limits), Context: f.Context, KVType: b.KVType, Synchronous: f.Synchronous}
+	o := umbra.Options{Adapter: b.Adapter, Limits: gpu.LimitSet(b.Limits), Context: f.Context, KVType: b.KVType, Synchronous: f.Synchronous,
+		Tuned: true, Warn: func(err error) { fmt.Fprintf(c.err, "umbra: %v\n", err) }}
 	f.capacityFlags.apply(&o, 0)
 	plan, err := umbra.PlanFor(source, o)
 	if err != nil {
@@ -132,8 +134,11 @@ func (b benchCommand) drive(ctx context.Context, c *console, source model.Source
 	info := e.Info()
 	if report.Adapter == nil {
 		fmt.Fprintf(c.err, "umbra: %s\n", chosen(info.Verdicts))
+		if info.Tuned.Path != "" {
+			fmt.Fprintf(c.err, "umbra: %s\n", tunedText(info.Tuned))
+		}
 	}
-	report.Adapter = &info.Adapter
+	report.Adapter, report.Tuned = &info.Adapter, info.Tuned.Choices
 	return serve.Drive(ctx, e, items, p, meter)
 }
 

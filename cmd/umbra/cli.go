@@ -13,6 +13,7 @@ type cli struct {
 	Tokenize tokenizeCommand `cmd:"" help:"Turn text into token ids, or ids into text."`
 	Selftest selftestCommand `cmd:"" help:"Check every kernel on an adapter against plain Go."`
 	Bench    benchCommand    `cmd:"" help:"Measure speed: of a model, of each kernel (bench ops), or under a load of requests (bench serve)."`
+	Tune     tuneCommand     `cmd:"" help:"Measure which kernels are fastest on an adapter, and keep that for other commands."`
 	Version  versionCommand  `cmd:"" help:"Show what this binary was built from."`
 }
 

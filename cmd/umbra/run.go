@@ -36,7 +36,7 @@ type runCommand struct {
 	LengthPenalty float64  `placeholder:"X" default:"1" help:"Of --beams: answers compare by log-probability over length to this power (${default})."`
 	EarlyStopping bool     `help:"Of --beams: end when as many answers have ended as there are beams, even if others could get better."`
 	Session       string   `placeholder:"FILE" help:"Take keys and values of the text from this file, if it is there, and keep them in it at the end: a long beginning is computed once."`
-	Verbose       bool     `short:"v" help:"Say on standard error what there is room for, as --kv-memory does, and of one prompt's first token what it waited for."`
+	Verbose       bool     `short:"v" help:"Say on standard error what there is room for, as --kv-memory does, which file of umbra tune is in use, and of one prompt's first token what it waited for."`
 	samplingFlags
 	capacityFlags
 	adapterFlag
@@ -124,7 +124,7 @@ func (r *runCommand) Run(c *console) (err error) {
 	}
 	ctx, stop := untilInterrupted()
 	defer stop()
-	o := umbra.Options{Adapter: r.Adapter, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType, Lazy: true, Warn: func(err error) { r.say(c, "%v", err) }}
+	o := umbra.Options{Adapter: r.Adapter, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType, Lazy: true, Tuned: true, Warn: func(err error) { r.say(c, "%v", err) }}
 	if r.Policy == policyPriority {
 		o.Policy = scheduler.Priority
 	}
@@ -148,6 +148,9 @@ func (r *runCommand) Run(c *console) (err error) {
 	r.say(c, "%s", chosen(engine.Info().Verdicts))
 	if r.Verbose || r.KVMemory != (kvMemory{}) {
 		r.say(c, "%s", planText(engine.Info().Plan))
+	}
+	if t := engine.Info().Tuned; r.Verbose && t.Path != "" {
+		r.say(c, "%s", tunedText(t))
 	}
 	if err := r.loadSession(c, engine); err != nil {
 		return err

@@ -21,7 +21,8 @@ func TestMain(m *testing.M) {
 //	status N command args...   runs a command, which must exit with status N
 //	interrupt command args...  interrupts it at its first output; it must exit with status 130
 //	truncate file n            cuts a file to n bytes
-//	[adapter], [embedded]      there is an adapter; the demonstration model is built in
+//	[adapter], [cpu]           there is an adapter; it is a CPU
+//	[embedded]                 the demonstration model is built in
 //	$MODELS                    the folder with the models
 //	oracle/I.prompt, I.want    a third party's greedy continuation of a prompt (testdata/oracle/gopher-greedy.json)
 //
@@ -32,7 +33,7 @@ func TestScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	cache, _ := os.UserCacheDir() // drivers keep compiled pipelines there; without, every command compiles its own
-	adapter := hasAdapter()
+	kind, adapter := adapterKind()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -41,6 +42,7 @@ func TestScript(t *testing.T) {
 			e.Setenv("MODELS", models)
 			e.Setenv("XDG_CACHE_HOME", cache)
 			passDriverVariables(e)
+			e.Setenv("UMBRA_TUNE", "off") // the cache may have choices of whoever runs the tests
 			e.Values[environment] = e.Vars
 			return writeOracle(filepath.Join(e.WorkDir, "oracle"))
 		},
@@ -48,6 +50,8 @@ func TestScript(t *testing.T) {
 			switch c {
 			case "adapter":
 				return adapter, nil
+			case "cpu":
+				return adapter && kind == gpu.KindCPU, nil
 			case "embedded":
 				return testdata.Gopher() != nil, nil
 			}
@@ -59,15 +63,15 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// hasAdapter reports whether the commands will find an adapter.
-func hasAdapter() bool {
+// adapterKind is the kind of the adapter that commands will find, if any.
+func adapterKind() (gpu.Kind, bool) {
 	verdicts, err := gpu.Devices(gpu.Options{})
 	for _, v := range verdicts {
 		if v.Chosen && err == nil {
-			return true
+			return v.Kind, true
 		}
 	}
-	return false
+	return 0, false
 }
 
 // passDriverVariables hands on what drivers and umbra read from the environment, which testscript empties.

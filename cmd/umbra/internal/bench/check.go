@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"umbra/gpu"
+	"umbra/shaders"
 )
 
 // Checked is a kernel beside its record.
@@ -27,7 +28,7 @@ const (
 	checkAttempts = 3 // a kernel is slow if it is in all of them
 )
 
-// Check compares each kernel's ratios with the recorded ones.
+// Check compares each kernel's ratios with the recorded ones, as this source has the kernels: without measured choices.
 func Check(d *gpu.Device, each func(Checked)) (Report, error) {
 	info := d.Info()
 	r := Report{Measured: Record{Kind: info.Kind.String(), Name: info.Name, From: info.Driver}}
@@ -39,7 +40,8 @@ func Check(d *gpu.Device, each func(Checked)) (Report, error) {
 	if ok {
 		r.Against = record.From
 	}
-	base, o := newOps(d), newOps(d)
+	tuning := shaders.TuningFor(info)
+	base, o := newOps(d, tuning), newOps(d, tuning)
 	defer base.release()
 	defer o.release()
 	copies, adds, err := base.peaks()

@@ -33,8 +33,8 @@ const plainRows = 512
 
 // Ops measures every kernel that matters for speed, after the adapter's peaks: sizes are those of an 8B model on a GPU,
 // of a small one on a CPU.
-func Ops(d *gpu.Device, each func(Op)) error {
-	o := newOps(d)
+func Ops(d *gpu.Device, tuning shaders.Tuning, each func(Op)) error {
+	o := newOps(d, tuning)
 	defer o.release()
 	copies, adds, err := o.peaks()
 	if err != nil {
@@ -85,8 +85,8 @@ type ops struct {
 	err     error
 }
 
-func newOps(d *gpu.Device) *ops {
-	return &ops{device: d, tuning: shaders.TuningFor(d.Info()), rand: rand.New(rand.NewPCG(1, 2))}
+func newOps(d *gpu.Device, tuning shaders.Tuning) *ops {
+	return &ops{device: d, tuning: tuning, rand: rand.New(rand.NewPCG(1, 2))}
 }
 
 // peaks are what the adapter can do: copy, and multiply and add.

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"umbra/model"
+	"umbra/model/gguf"
+)
+
+// modelFlags name a model to measure: a file, or a true shape.
+type modelFlags struct {
+	File  string `name:"model" short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
+	Shape string `placeholder:"NAME" help:"Instead of a file, a model of a true shape with random weights: llama3.1-8b, llama3.2-1b, qwen2.5-0.5b, smollm2-135m, gopher-28m."`
+	Type  string `default:"q8_0" help:"Weight type of --shape: f32, f16, bf16, q8_0, q4_0, q4_1."`
+}
+
+func (f modelFlags) typeName() string {
+	if f.Shape == "" {
+		return ""
+	}
+	return strings.ToUpper(f.Type)
+}
+
+// source opens the file, or makes up a model of the shape.
+func (f modelFlags) source() (model.Source, string, func(), error) {
+	if f.Shape == "" {
+		file, name, err := openModel(f.File)
+		if err != nil {
+			return nil, "", nil, err
+		}
+		return file, name, func() { file.Close() }, nil
+	}
+	if f.File != "" {
+		return nil, "", nil, usageError("-m and --shape are two models; give one")
+	}
+	shape, err := model.ShapeOf(f.Shape)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	types := map[string]gguf.Type{"f32": gguf.F32, "f16": gguf.F16, "bf16": gguf.BF16, "q8_0": gguf.Q8_0, "q4_0": gguf.Q4_0, "q4_1": gguf.Q4_1}
+	t, ok := types[strings.ToLower(f.Type)]
+	if !ok {
+		return nil, "", nil, usageError(fmt.Sprintf("--type %s is not supported (f32, f16, bf16, q8_0, q4_0, q4_1)", f.Type))
+	}
+	return model.Synthetic(shape, t), shape.Name, func() {}, nil
+}
