@@ -47,7 +47,35 @@ type attentionTile struct {
 	split attentionSplit
 }
 
-const narrowQueries = 4 // query rows of a lane of AttentionNarrow
+const (
+	narrowQueries = 4  // query rows of a lane of AttentionNarrow
+	narrowVecs    = 64 // most vectors of q of a lane with more than one head: 128 take a third less time with 4 rows, and three times as long to compile
+)
+
+// narrowSpec is what attention_narrow.wgsl needs beside attentionSpec.
+type narrowSpec struct {
+	attentionSpec
+	Pairs  int // of query row and head
+	AtOnce int `wgsl:"AT_ONCE"` // heads of a lane
+}
+
+// narrow is for tiles of so many rows.
+func (s AttentionShape) narrow(split attentionSplit, queries int) *narrowSpec {
+	n := s.narrowHeads(queries)
+	spec := &narrowSpec{attentionSpec: s.spec(split), Pairs: queries * n, AtOnce: n}
+	spec.Queries = queries
+	return spec
+}
+
+// narrowHeads is how many heads of a KV head a lane takes, with so many query rows: the most that share it evenly.
+func (s AttentionShape) narrowHeads(queries int) int {
+	group := s.Heads / s.KV.KVHeads
+	n := max(1, min(group, narrowVecs/(queries*s.KV.HeadDim/4)))
+	for group%n != 0 {
+		n--
+	}
+	return n
+}
 
 var (
 	narrowSplit = attentionSplit{128, 128, 64}
@@ -182,7 +210,7 @@ func (a *Attention) Run(p *gpu.Pass, few, splits, many int, args AttentionArgs) 
 	if many > 0 {
 		n := many * a.Shape.Heads
 		if a.tuning.Narrow {
-			n = ceilDiv(n, 8)
+			n = ceilDiv(n/a.Shape.narrowHeads(narrowQueries), 8)
 		}
 		p.Dispatch(a.many, a.device.Grid1(n), read...)
 	}
@@ -234,9 +262,9 @@ func (a *Attention) fewFor(parts int) (*fewKernel, error) {
 // layOutFew specialises the kernels for few rows.
 func (a *Attention) layOutFew() error {
 	if a.tuning.Narrow {
-		s := a.Shape.spec(a.tile.split)
+		s := a.Shape.narrow(a.tile.split, 1)
 		s.TileCount, s.TileOffset, s.Splits = "few_count", "few_tiles", true
-		a.few[0] = fewKernel{heads: 1, spec: &s}
+		a.few[0] = fewKernel{heads: s.AtOnce, spec: s}
 		return nil
 	}
 	s, err := a.Shape.few(a.tile.few, a.tile.split)
@@ -254,9 +282,9 @@ func (a *Attention) layOutFew() error {
 
 func (a *Attention) compileMany() (*gpu.Kernel, error) {
 	if a.tuning.Narrow {
-		s := a.Shape.spec(a.tile.split)
-		s.TileCount, s.TileOffset, s.Queries = "many_count", "many_tiles", narrowQueries
-		return compile(a.device, "attention_narrow.wgsl", "attention_many_narrow", &s)
+		s := a.Shape.narrow(a.tile.split, narrowQueries)
+		s.TileCount, s.TileOffset = "many_count", "many_tiles"
+		return compile(a.device, "attention_narrow.wgsl", "attention_many_narrow", s)
 	}
 	s, err := a.Shape.many(a.tile.many, a.tile.split)
 	if err != nil {

@@ -7,9 +7,9 @@
 {% .Binding %} var<storage, read_write> y: array<vec4<f32>>;
 {% template "tile" . %}
 {% template "split" . %}
-const LANES: u32 = 32u;
+const LANES: u32 = 8u;
 
-@compute @workgroup_size(32)
+@compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
 	let id = wid.x + wid.y * nwg.x;
 	let head = id % HEADS;

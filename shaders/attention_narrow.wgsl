@@ -1,6 +1,7 @@
-// AttentionNarrow computes what Attention does, shaped for a CPU's SIMD unit: one lane per (tile of QUERIES rows, head, split),
-// no barrier. A key or value vector is loaded once for all of the lane's query rows.
-// Grid: ceil(tiles * HEADS * splits / 8) workgroups of one vector.
+// AttentionNarrow computes what Attention does, shaped for a CPU's SIMD unit: one lane per (tile of QUERIES rows, AT_ONCE heads
+// of a KV head, split), no barrier. A key or value vector is loaded once for all of the lane's query rows and heads: loads
+// are what costs there.
+// Grid: ceil(tiles * HEADS / AT_ONCE * splits / 8) workgroups of one vector.
 {% .StepWGSL %}
 {% .Binding %} var<uniform> step: Step;
 {% .Binding %} var<storage, read> input: array<u32>;
@@ -16,10 +17,11 @@
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
 	let id = (wid.x + wid.y * nwg.x) * 8u + lane;
-	let head = id % HEADS;
+	let lanes = HEADS / AT_ONCE;
+	let head = id % lanes * AT_ONCE; // the first
 	let splits = {% if .Splits %}step.splits{% else %}1u{% end %};
-	let split = (id / HEADS) % splits;
-	let index = id / HEADS / splits;
+	let split = (id / lanes) % splits;
+	let index = id / lanes / splits;
 	if (index >= step.{% .TileCount %}) { return; }
 	let tile = load_tile(step.{% .TileOffset %}, index);
 	let context = tile.pos + tile.rows;
@@ -36,13 +38,15 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	let v_at = k_at + KV_HEADS * SLOTS * HEAD_VECS;
 {%- range $r := seq .Queries %}
 	let row{% $r %} = tile.row + min({% $r %}u, tile.rows - 1u);
-	let q{% $r %} = row{% $r %} * Q_VECS + head * HEAD_VECS;
-{%- range $i := seq $.Vecs %}
-	let q{% $r %}_{% $i %} = q[q{% $r %} + {% $i %}u] * SCALE;
-	var a{% $r %}_{% $i %} = vec4<f32>(0.0);
 {%- end %}
-	var m{% $r %} = -1e30;
-	var l{% $r %} = 0.0;
+{%- range $p := seq .Pairs %}{% $r := div $p $.AtOnce %}{% $h := mod $p $.AtOnce %}
+	let q{% $p %} = row{% $r %} * Q_VECS + (head + {% $h %}u) * HEAD_VECS;
+{%- range $i := seq $.Vecs %}
+	let q{% $p %}_{% $i %} = q[q{% $p %} + {% $i %}u] * SCALE;
+	var a{% $p %}_{% $i %} = vec4<f32>(0.0);
+{%- end %}
+	var m{% $p %} = -1e30;
+	var l{% $p %} = 0.0;
 {%- end %}
 	for (var first = start; first < to; first += SLOTS) {
 		let block = input[tile.table + first / SLOTS];
@@ -54,49 +58,54 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 			let key_scale = kv_scale(block, ki);
 			let value_scale = kv_scale(block, vi);
 {%- end %}
-{%- range $r := seq .Queries %}
-			var s{% $r %}_v = vec4<f32>(0.0);
+{%- range $p := seq .Pairs %}
+			var s{% $p %}_v = vec4<f32>(0.0);
 {%- end %}
 {%- range $i := seq .Vecs %}
 			let k{% $i %} = kv_load(block, ki + {% $i %}u);
-{%- range $r := seq $.Queries %}
-			s{% $r %}_v += q{% $r %}_{% $i %} * k{% $i %};
+{%- range $p := seq $.Pairs %}
+			s{% $p %}_v += q{% $p %}_{% $i %} * k{% $i %};
 {%- end %}
 {%- end %}
-{%- range $r := seq .Queries %}
-			let s{% $r %} = dot(s{% $r %}_v, vec4<f32>(1.0)){% if $.Int8 %} * key_scale{% end %};
-			let seen{% $r %} = first + slot <= tile.pos + {% $r %}u;
-			let n{% $r %} = select(m{% $r %}, max(m{% $r %}, s{% $r %}), seen{% $r %});
-			let c{% $r %} = exp(m{% $r %} - n{% $r %});
-			let p{% $r %} = select(0.0, exp(s{% $r %} - n{% $r %}), seen{% $r %});
-			l{% $r %} = l{% $r %} * c{% $r %} + p{% $r %};
-			m{% $r %} = n{% $r %};
-			let w{% $r %} = p{% $r %}{% if $.Int8 %} * value_scale{% end %};
+{%- range $p := seq .Pairs %}
+			let s{% $p %} = dot(s{% $p %}_v, vec4<f32>(1.0)){% if $.Int8 %} * key_scale{% end %};
+			let seen{% $p %} = first + slot <= tile.pos + {% div $p $.AtOnce %}u;
+			let n{% $p %} = select(m{% $p %}, max(m{% $p %}, s{% $p %}), seen{% $p %});
+			let c{% $p %} = exp(m{% $p %} - n{% $p %});
+			let p{% $p %} = select(0.0, exp(s{% $p %} - n{% $p %}), seen{% $p %});
+			l{% $p %} = l{% $p %} * c{% $p %} + p{% $p %};
+			m{% $p %} = n{% $p %};
+			let w{% $p %} = p{% $p %}{% if $.Int8 %} * value_scale{% end %};
 {%- end %}
 {%- range $i := seq .Vecs %}
 			let v{% $i %} = kv_load(block, vi + {% $i %}u);
-{%- range $r := seq $.Queries %}
-			a{% $r %}_{% $i %} = a{% $r %}_{% $i %} * c{% $r %} + v{% $i %} * w{% $r %};
+{%- range $p := seq $.Pairs %}
+			a{% $p %}_{% $i %} = a{% $p %}_{% $i %} * c{% $p %} + v{% $i %} * w{% $p %};
 {%- end %}
 {%- end %}
 		}
 	}
-{%- range $r := seq .Queries %}
+{%- if .Splits %}
+	let at = ((index * HEADS + head) * splits + split) * (HEAD_VECS + 1u);
+{%- end %}
+{%- range $p := seq .Pairs %}{% $r := div $p $.AtOnce %}{% $h := mod $p $.AtOnce %}
 	if ({% $r %}u < tile.rows) {
 {%- if $.Splits %}
 		if (context > length) {
-			let at = ((index * HEADS + head) * splits + split) * (HEAD_VECS + 1u);
+			let at = at + {% $h %}u * splits * (HEAD_VECS + 1u);
 {%- range $i := seq $.Vecs %}
-			parts[at + {% $i %}u] = a{% $r %}_{% $i %};
+			parts[at + {% $i %}u] = a{% $p %}_{% $i %};
 {%- end %}
-			parts[at + HEAD_VECS] = vec4<f32>(m{% $r %}, l{% $r %}, 0.0, 0.0);
-			return;
+			parts[at + HEAD_VECS] = vec4<f32>(m{% $p %}, l{% $p %}, 0.0, 0.0);
+		} else {
+{%- else %}
+		{
+{%- end %}
+			let at = row{% $r %} * Y_VECS + (head + {% $h %}u) * HEAD_VECS;
+{%- range $i := seq $.Vecs %}
+			y[at + {% $i %}u] = a{% $p %}_{% $i %} / l{% $p %};
+{%- end %}
 		}
-{%- end %}
-		let at = row{% $r %} * Y_VECS + head * HEAD_VECS;
-{%- range $i := seq $.Vecs %}
-		y[at + {% $i %}u] = a{% $r %}_{% $i %} / l{% $r %};
-{%- end %}
 	}
 {%- end %}
 }

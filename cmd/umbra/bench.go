@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"umbra"
@@ -15,13 +17,14 @@ import (
 type benchCommand struct {
 	adapterFlag
 	modelFlags
-	What     string `arg:"" optional:"" default:"model" enum:"model,ops,serve" help:"model: prefill and decode speed of a model. ops: speed of each kernel, and its share of what the adapter can do; of the flags only --adapter, --limits and --json count. serve: many requests that arrive at random."`
+	What     string `arg:"" optional:"" default:"model" enum:"model,ops,serve" help:"model: prefill and decode speed of a model. ops: speed of each kernel, and its share of what the adapter can do; of the flags only --adapter, --limits, --check and --json count. serve: many requests that arrive at random."`
 	Prompt   []int  `short:"p" default:"512" placeholder:"N" help:"Prompt lengths to prefill (pp)."`
 	Generate []int  `short:"n" default:"128" placeholder:"N" help:"Numbers of tokens to decode (tg)."`
 	Depth    []int  `short:"d" default:"0" placeholder:"N" help:"Tokens of context there before."`
 	Batch    []int  `short:"b" default:"1" placeholder:"N" help:"Numbers of sequences decoded at once."`
 	Runs     int    `short:"r" default:"5" help:"Runs of which the median is taken."`
 	KVType   string `name:"kv-type" default:"f32" enum:"f32,f16,int8" help:"Element type of KV pages."`
+	Check    bool   `help:"With ops: compare each kernel's speed, as shares and as multiples of a plain kernel's, with recorded ones; the exit status is 1 if one is far below."`
 	Profile  bool   `help:"Show the time of each kernel (slows the runs)."`
 	JSON     bool   `help:"Write JSON."`
 	serveFlags
@@ -33,7 +36,10 @@ the total of 4 sequences at once. Lengths past the model's context are left out.
 
 With ops, each kernel runs many times in one submission, over weights that no cache holds. Its share is
 of the adapter's own speed, measured first: of copying where memory is the limit, of multiply-adds in
-registers where arithmetic is.
+registers where arithmetic is. With --check each kernel runs in turns with the adapter's peak and with
+a plain kernel, up to three times, and is compared with what is recorded for this adapter or its kind;
+below 60 % of that, the exit status is 1. Times are never compared, only ratios of times. Choices that
+umbra tune has kept do not count there.
 
 With serve, requests of random lengths arrive at random, and run until each has its number of tokens.
 KV waste is the share of the slots in use without a key and a value; "if contiguous" is what it would be
@@ -42,6 +48,7 @@ if each running sequence reserved the whole context. Times to the first token co
 Examples:
   umbra bench
   umbra bench ops
+  umbra bench ops --check
   umbra bench -m model.gguf -p 512,2048 -n 128 -b 1,4,16
   umbra bench --shape llama3.1-8b --type q4_0 --json
   umbra bench serve --requests 64 --rate 2 --max-sequences 32 --kv-memory 128MiB
@@ -72,7 +79,15 @@ func (b benchCommand) Run(c *console) error {
 }
 
 // Validate refuses what parsing alone cannot.
-func (b benchCommand) Validate() error { return b.serveFlags.validate() }
+func (b benchCommand) Validate() error {
+	switch {
+	case b.Check && b.What != "ops":
+		return errors.New("--check is for `bench ops`")
+	case b.Check && b.Limits != string(gpu.AdapterLimits):
+		return errors.New("--check compares with what was measured without --limits; leave that out")
+	}
+	return b.serveFlags.validate()
+}
 
 func (b benchCommand) model(c *console) error {
 	source, name, done, err := b.source()
@@ -176,6 +191,9 @@ func (b benchCommand) ops(c *console) error {
 	}
 	defer device.Release()
 	fmt.Fprintf(c.err, "umbra: %s\n", chosen(device.Verdicts()))
+	if b.Check {
+		return b.check(c, device)
+	}
 	tuning, tuned := tuningOf(c, device.Info())
 	var all []bench.Op
 	if err := bench.Ops(device, tuning, func(op bench.Op) { all = append(all, op) }); err != nil {
@@ -195,4 +213,47 @@ func (b benchCommand) ops(c *console) error {
 	}
 	_, err = t.WriteTo(c.out)
 	return err
+}
+
+// check compares each kernel with what is recorded of it.
+func (b benchCommand) check(c *console, device *gpu.Device) error {
+	t := term.NewTable("kernel", ">share", ">recorded", ">x plain", ">recorded", "")
+	r, err := bench.Check(device, func(k bench.Checked) {
+		share, plain, verdict := "-", "-", "nothing recorded"
+		if k.Recorded != nil {
+			share, plain, verdict = bench.Percent(k.Recorded.Share), times(k.Recorded.Plain), "ok"
+		}
+		if len(k.Below) > 0 {
+			verdict = "below"
+		}
+		t.Row(k.Name, bench.Percent(k.Share), share, times(k.Plain), plain, verdict)
+	})
+	if err != nil {
+		return err
+	}
+	if b.JSON {
+		err = writeJSON(c.out, r)
+	} else {
+		_, err = t.WriteTo(c.out)
+	}
+	if err != nil {
+		return err
+	}
+	if r.Against == "" {
+		fmt.Fprintf(c.err, "umbra: no speeds are recorded for %s, nor for its kind: nothing was checked\n", device.Info())
+		return nil
+	}
+	if len(r.Faults) > 0 {
+		return fmt.Errorf("%s against %s: %s:\n  %s", device.Info().Name, r.Against, plural(len(r.Faults), "fault"), strings.Join(r.Faults, "\n  "))
+	}
+	fmt.Fprintf(c.err, "umbra: %s are as fast as recorded (%s), or not far below\n", plural(len(r.Measured.Kernels), "kernel"), r.Against)
+	return nil
+}
+
+// times is a multiple as text.
+func times(x float64) string {
+	if x == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.3g", x)
 }

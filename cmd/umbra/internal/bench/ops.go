@@ -25,35 +25,28 @@ type measured struct {
 	bytes, flops float64
 	compute      bool // limited by arithmetic
 	record       func(p *gpu.Pass, i int)
+	plain        func(p *gpu.Pass, i int) // the same by a plain kernel, if there is one
 }
+
+// plainRows is the most rows that plain kernels are made to take: more could be too long for a display driver's watchdog.
+const plainRows = 512
 
 // Ops measures every kernel that matters for speed, after the adapter's peaks: sizes are those of an 8B model on a GPU,
 // of a small one on a CPU.
 func Ops(d *gpu.Device, tuning shaders.Tuning, each func(Op)) error {
-	o := &ops{device: d, tuning: tuning, rand: rand.New(rand.NewPCG(1, 2))}
+	o := newOps(d, tuning)
 	defer o.release()
-	peak, err := shaders.NewPeak(d)
+	copies, adds, err := o.peaks()
 	if err != nil {
 		return err
 	}
-	size := uint64(1 << 30)
-	if o.tuning.Narrow {
-		size = 32 << 20
-	}
-	size = min(size, d.Limits().StorageBindingSize&^0xff)
-	src, dst, lanes := o.buffer(size), o.buffer(size), o.buffer(shaders.FMABytes)
-	if o.err != nil {
-		return o.err
-	}
-	copied, err := o.measure(measured{name: fmt.Sprintf("copy %d MiB", size>>20), bytes: 2 * float64(size),
-		record: func(p *gpu.Pass, _ int) { peak.Copy(p, dst, src) }})
+	copied, err := o.measure(copies)
 	if err != nil {
 		return err
 	}
 	copied.Share = 1
 	each(copied)
-	fma, err := o.measure(measured{name: "multiply-add", flops: shaders.FMAFlops, compute: true,
-		record: func(p *gpu.Pass, _ int) { peak.FMA(p, lanes) }})
+	fma, err := o.measure(adds)
 	if err != nil {
 		return err
 	}
@@ -83,12 +76,36 @@ func Ops(d *gpu.Device, tuning shaders.Tuning, each func(Op)) error {
 	return nil
 }
 
+// ops makes what is measured, and the buffers for it.
 type ops struct {
 	device  *gpu.Device
 	tuning  shaders.Tuning
 	rand    *rand.Rand
 	buffers []*gpu.Buffer
 	err     error
+}
+
+func newOps(d *gpu.Device, tuning shaders.Tuning) *ops {
+	return &ops{device: d, tuning: tuning, rand: rand.New(rand.NewPCG(1, 2))}
+}
+
+// peaks are what the adapter can do: copy, and multiply and add.
+func (o *ops) peaks() (copies, adds measured, err error) {
+	peak, err := shaders.NewPeak(o.device)
+	if err != nil {
+		return copies, adds, err
+	}
+	size := uint64(1 << 30)
+	if o.tuning.Narrow {
+		size = 32 << 20
+	}
+	size = min(size, o.device.Limits().StorageBindingSize&^0xff)
+	src, dst, lanes := o.buffer(size), o.buffer(size), o.buffer(shaders.FMABytes)
+	copies = measured{name: fmt.Sprintf("copy %d MiB", size>>20), bytes: 2 * float64(size),
+		record: func(p *gpu.Pass, _ int) { peak.Copy(p, dst, src) }}
+	adds = measured{name: "multiply-add", flops: shaders.FMAFlops, compute: true,
+		record: func(p *gpu.Pass, _ int) { peak.FMA(p, lanes) }}
+	return copies, adds, o.err
 }
 
 func (o *ops) release() {
@@ -110,40 +127,48 @@ func (o *ops) buffer(size uint64) *gpu.Buffer {
 	return b
 }
 
-// measure times submissions of many dispatches, long enough that a submission's own cost is little, and takes the
-// median of five.
-func (o *ops) measure(m measured) (Op, error) {
-	run := func(n int) (time.Duration, error) {
-		p := o.device.Begin(m.name)
-		for i := range n {
-			m.record(p, i)
-		}
-		start := time.Now()
-		f, err := p.Submit()
-		if err != nil {
-			return 0, err
-		}
-		err = f.Wait()
-		return time.Since(start), err
+// submission times one submission of n dispatches.
+func (o *ops) submission(record func(p *gpu.Pass, i int), n int) (time.Duration, error) {
+	p := o.device.Begin("bench")
+	for i := range n {
+		record(p, i)
 	}
-	if _, err := run(1); err != nil {
-		return Op{}, err
+	start := time.Now()
+	f, err := p.Submit()
+	if err != nil {
+		return 0, err
+	}
+	err = f.Wait()
+	return time.Since(start), err
+}
+
+// turns is how many dispatches make a submission long enough that its own cost is little. The first compiles.
+func (o *ops) turns(record func(p *gpu.Pass, i int)) (int, error) {
+	if _, err := o.submission(record, 1); err != nil {
+		return 0, err
 	}
 	n := 1
-	took, err := run(n)
+	took, err := o.submission(record, n)
 	for err == nil && took < 100*time.Millisecond && n < 1<<12 {
 		n *= 2
-		took, err = run(n)
+		took, err = o.submission(record, n)
+	}
+	return n, err
+}
+
+// measure takes the median of five submissions.
+func (o *ops) measure(m measured) (Op, error) {
+	n, err := o.turns(m.record)
+	if err != nil {
+		return Op{}, err
 	}
 	var all []time.Duration
 	for range 5 {
-		if err == nil {
-			took, err = run(n)
-			all = append(all, took)
+		took, err := o.submission(m.record, n)
+		if err != nil {
+			return Op{}, err
 		}
-	}
-	if err != nil {
-		return Op{}, err
+		all = append(all, took)
 	}
 	slices.Sort(all)
 	once := all[len(all)/2] / time.Duration(n)
@@ -193,7 +218,12 @@ func (o *ops) linear(f shaders.Format, n, k, rows int) (measured, error) {
 	if rows <= 8 {
 		copies = beyondCaches/weight + 1
 	}
-	l, err := shaders.NewLinear(o.device, o.tuning, shaders.LinearShape{Format: f, N: n, K: k, Stride: shaders.PadCols(n)})
+	shape := shaders.LinearShape{Format: f, N: n, K: k, Stride: shaders.PadCols(n)}
+	l, err := shaders.NewLinear(o.device, o.tuning, shape)
+	if err != nil {
+		return measured{}, err
+	}
+	plain, err := shaders.NewPlainLinear(o.device, shape)
 	if err != nil {
 		return measured{}, err
 	}
@@ -212,14 +242,21 @@ func (o *ops) linear(f shaders.Format, n, k, rows int) (measured, error) {
 		}
 		weights = append(weights, w)
 	}
-	return measured{
+	m := measured{
 		name:  fmt.Sprintf("linear %s %dx%d, %d rows", f.Name, n, k, rows),
 		bytes: float64(weight + 4*rows*(n+k)), flops: 2 * float64(rows) * float64(n) * float64(k), compute: rows > 8,
 		record: func(p *gpu.Pass, i int) {
 			a.Weights = weights[i%copies]
 			l.Run(p, rows, a)
 		},
-	}, l.Warm(rows)
+	}
+	if rows <= plainRows {
+		m.plain = func(p *gpu.Pass, i int) {
+			a.Weights = weights[i%copies]
+			plain.Run(p, rows, a)
+		}
+	}
+	return m, l.Warm(rows)
 }
 
 // attention measures rows query rows at the end of a context.
@@ -234,6 +271,7 @@ func (o *ops) attention(heads, kvHeads, dim, rows, context int) (measured, error
 	if err != nil {
 		return measured{}, err
 	}
+	plain := shaders.NewPlainAttention(a)
 	var words []uint32
 	for i := range blocks {
 		words = append(words, uint32(i*7%blocks)) // 7 shares no factor with a power of two
@@ -264,6 +302,7 @@ func (o *ops) attention(heads, kvHeads, dim, rows, context int) (measured, error
 		name:  fmt.Sprintf("attention %d/%d heads of %d, %d rows at %d", heads, kvHeads, dim, rows, context),
 		bytes: float64(blocks * kv.BlockBytes()), flops: 4 * seen * float64(heads*dim), compute: rows > shaders.FewRows,
 		record: func(p *gpu.Pass, _ int) { a.Run(p, few, splits, many, args) },
+		plain:  func(p *gpu.Pass, _ int) { plain.Run(p, few, splits, many, args) },
 	}, a.Warm(few > 0, splits > 1, many > 0)
 }
 
