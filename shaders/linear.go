@@ -302,44 +302,48 @@ func (l *Linear) kernel(rows int) (linearKernel, [3]uint32, error) {
 }
 
 func (l *Linear) compile(v linearVariant) (k linearKernel, err error) {
-	name := l.name(fmt.Sprintf("%s%d", v.file, v.tokens))
-	if v.file == "gemm_direct" {
-		name = l.name(fmt.Sprintf("%s%dx%d", v.file, v.direct.stack, v.tokens))
-		main, join, err := l.Shape.direct(v.direct)
-		if err != nil {
-			return k, err
-		}
-		if join != nil {
-			if k.join, err = compile(l.device, "gemm_join.wgsl", l.name("gemm_join"), join); err != nil {
-				return k, err
-			}
-		}
-		k.kernel, err = compile(l.device, "gemm_direct.wgsl", name, main)
-		k.weights = l.device.Grid1(ceilDiv(main.Weights, main.Rows))
+	spec, common, join, err := l.specialise(v)
+	if err != nil {
 		return k, err
 	}
-	if v.file == "gemm_tile" {
-		main, join, err := l.Shape.tile(v.tile)
-		if err != nil {
+	if join != nil {
+		if k.join, err = compile(l.device, "gemm_join.wgsl", l.name("gemm_join"), join); err != nil {
 			return k, err
 		}
-		if join != nil {
-			if k.join, err = compile(l.device, "gemm_join.wgsl", l.name("gemm_join"), join); err != nil {
-				return k, err
-			}
-		}
-		k.kernel, err = compile(l.device, "gemm_tile.wgsl", l.name(fmt.Sprintf("%s%dx%d", v.file, main.Rows, v.tokens)), main)
-		k.weights = l.device.Grid1(ceilDiv(main.Weights, main.Rows))
-		return k, err
 	}
-	if v.file == "matvec_stream" {
-		main, err := l.Shape.stream(v.stream, v.tokens)
+	kind := fmt.Sprintf("%s%d", v.file, v.tokens)
+	switch v.file {
+	case "gemm_direct":
+		kind = fmt.Sprintf("%s%dx%d", v.file, v.direct.stack, v.tokens)
+	case "gemm_tile":
+		kind = fmt.Sprintf("%s%dx%d", v.file, common.Rows, v.tokens)
+	}
+	k.kernel, err = compile(l.device, v.file+".wgsl", l.name(kind), spec)
+	k.weights = l.device.Grid1(ceilDiv(common.Weights, common.Rows))
+	return k, err
+}
+
+// specialise returns what a variant's source needs, the part of it that all have, and what GemmJoin needs if it follows.
+func (l *Linear) specialise(v linearVariant) (spec any, common *linearSpec, join *joinSpec, err error) {
+	switch v.file {
+	case "gemm_direct":
+		d, join, err := l.Shape.direct(v.direct)
 		if err != nil {
-			return k, err
+			return nil, nil, nil, err
 		}
-		k.kernel, err = compile(l.device, "matvec_stream.wgsl", name, main)
-		k.weights = l.device.Grid1(ceilDiv(main.Weights, main.Rows))
-		return k, err
+		return d, &d.linearSpec, join, nil
+	case "gemm_tile":
+		d, join, err := l.Shape.tile(v.tile)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		return d, &d.linearSpec, join, nil
+	case "matvec_stream":
+		d, err := l.Shape.stream(v.stream, v.tokens)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		return d, &d.linearSpec, nil, nil
 	}
 	s := l.Shape.spec()
 	switch v.file {
@@ -348,15 +352,13 @@ func (l *Linear) compile(v linearVariant) (k linearKernel, err error) {
 	case "gemm_narrow":
 		s.gemmNarrow(v)
 	case "matvec":
-		s.matvec(v, l.tuning.matvec)
+		s.matvec(v)
 	case "gemm":
 		s.Rows, s.PerLane = gemmTile, 4
 	case "plain_linear":
 		s.Rows = plainLanes
 	}
-	k.kernel, err = compile(l.device, v.file+".wgsl", name, &s)
-	k.weights = l.device.Grid1(ceilDiv(s.Weights, s.Rows))
-	return k, err
+	return &s, &s, nil, nil
 }
 
 // name is the kernel's name with what tells its variants apart in a profile.
@@ -386,7 +388,7 @@ func tokensFor(rows, most int) int {
 type matvecTile struct{ lanes, groups, perLane, buffers int }
 
 // matvecTiles are by number of tokens: workgroup memory (16 KiB) holds a tile of x for all of them. Chosen on an H200
-// (BenchmarkMatvecTiles).
+// (BenchmarkStreamTiles).
 var matvecTiles = map[int]matvecTile{1: {32, 4, 4, 2}, 2: {32, 4, 4, 1}, 4: {16, 8, 4, 1}, 8: {8, 8, 2, 1}}
 
 const tallRows = 16384
@@ -399,7 +401,7 @@ var (
 )
 
 // matvec sets what matvec.wgsl needs.
-func (s *linearSpec) matvec(v linearVariant, override map[int]matvecTile) {
+func (s *linearSpec) matvec(v linearVariant) {
 	s.Tokens = v.tokens
 	tile := matvecTiles[s.Tokens]
 	switch {
@@ -407,9 +409,6 @@ func (s *linearSpec) matvec(v linearVariant, override map[int]matvecTile) {
 		tile = tallTile
 	case v.full:
 		tile = fullTile
-	}
-	if o, ok := override[s.Tokens]; ok {
-		tile = o
 	}
 	s.Lanes, s.Groups, s.PerLane, s.Buffers = tile.lanes, tile.groups, tile.perLane, tile.buffers
 	s.Threads = tile.lanes * tile.groups

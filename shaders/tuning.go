@@ -10,8 +10,7 @@ type Tuning struct {
 	// Choices come before the default kernels of wide Linears.
 	Choices Choices
 
-	matvec    map[int]matvecTile // instead of matvecTiles, by tokens
-	attention *attentionTile     // instead of the shape's
+	attention *attentionTile // instead of the shape's
 }
 
 // TuningFor picks by the adapter's kind.
