@@ -86,16 +86,6 @@ func TestModulesTogether(t *testing.T) {
 	}
 	assert.Len(t, names, kernels)
 	assert.Empty(t, d.Kernels(), "none is compiled yet")
-	released := make(chan struct{})
-	all.Go(func() {
-		d.Release()
-		close(released)
-	})
-	select {
-	case <-released:
-		t.Fatal("released beside compilations")
-	case <-time.After(20 * time.Millisecond):
-	}
 	close(c.leave)
 	all.Wait()
 	assert.EqualValues(t, kernels, c.modules.Load())
@@ -107,6 +97,30 @@ func TestModulesTogether(t *testing.T) {
 			assert.Equal(t, fmt.Sprint(i), k.Name)
 		}
 	}
+}
+
+// TestReleaseBesideCompilation: Release waits for a kernel being compiled, and no more are taken.
+func TestReleaseBesideCompilation(t *testing.T) {
+	c := &compiler{t: t, entered: make(chan string, 1), leave: make(chan struct{})}
+	d := fakeDevice(c)
+	var all sync.WaitGroup
+	all.Go(func() {
+		_, err := d.Kernel("early", "")
+		assert.NoError(t, err)
+	})
+	<-c.entered
+	released := make(chan struct{})
+	all.Go(func() {
+		d.Release()
+		close(released)
+	})
+	select {
+	case <-released:
+		t.Fatal("released beside a compilation")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(c.leave)
+	all.Wait()
 	_, err := d.Kernel("late", "")
 	assert.ErrorIs(t, err, ErrReleased)
 }
