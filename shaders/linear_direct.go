@@ -171,9 +171,15 @@ func (s LinearShape) direct(t directTile) (*directSpec, *joinSpec, error) {
 	if t.parts == 1 {
 		return d, nil, nil
 	}
-	j := &joinSpec{s.spec(), t.parts, s.joinCols() / 4}
+	d.SquaresAt = s.joinCols() - 4
+	return d, d.leaveParts(s, t.parts), nil
+}
+
+// leaveParts makes a product of a shape leave sums of parts of its columns, and returns the join that does what follows the product.
+func (s *linearSpec) leaveParts(shape LinearShape, parts int) *joinSpec {
+	s.Gate, s.Bias, s.Residual, s.Rope = false, false, false, RopeShape{}
+	s.YStride, s.YOffset = shape.joinCols(), 0
+	j := &joinSpec{shape.spec(), parts, shape.joinCols() / 4}
 	j.PerLane = 4
-	d.Gate, d.Bias, d.Residual, d.Rope = false, false, false, RopeShape{}
-	d.YStride, d.YOffset, d.SquaresAt = s.joinCols(), 0, s.joinCols()-4
-	return d, j, nil
+	return j
 }

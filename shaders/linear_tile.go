@@ -138,11 +138,8 @@ func (s LinearShape) tile(t tileShape) (*tileSpec, *joinSpec, error) {
 	if t.parts == 1 {
 		return d, nil, nil
 	}
-	j := &joinSpec{s.spec(), t.parts, s.joinCols() / 4}
-	j.PerLane = 4
-	d.Gate, d.Bias, d.Residual, d.Rope = false, false, false, RopeShape{}
-	d.YStride, d.YOffset, d.SquaresAt = s.joinCols(), 0, s.joinCols()-4
-	return d, j, nil
+	d.SquaresAt = s.joinCols() - 4
+	return d, d.leaveParts(s, t.parts), nil
 }
 
 func tileVariant(t tileShape) linearVariant {
