@@ -23,7 +23,7 @@ func TestFillRandom(t *testing.T) {
 			defer q.Release()
 			w := shaders.Weights{Quants: q}
 			var scales []byte
-			if f.ScaleHalfs > 0 {
+			if f.HasScales() {
 				w.Scales, err = d.NewBuffer("s", gpu.Scratch, uint64(rows*f.ScaleBytes(cols)))
 				require.NoError(t, err)
 				defer w.Scales.Release()

@@ -19,7 +19,7 @@ func (f Format) Decode(quants, scales []byte, rows, cols int) []float32 {
 		for c := range cols {
 			b := c / blockCols
 			nibble := float32(0)
-			if f.QuantVecs == 1 {
+			if f.QuantBits == 4 {
 				nibble = float32(q[c/2] >> (4 * (c % 2)) & 15)
 			}
 			var v float32

@@ -122,6 +122,15 @@ type directSpec struct {
 
 const workgroupBytes = 16 << 10 // what every adapter gives
 
+// directHalf is a directSpec and the scale of a block that is meant.
+type directHalf struct {
+	*directSpec
+	Half int
+}
+
+// In returns the spec for one of a block's scales.
+func (d *directSpec) In(half int) directHalf { return directHalf{d, half} }
+
 // joinSpec is what gemm_join.wgsl needs.
 type joinSpec struct {
 	linearSpec
@@ -140,12 +149,10 @@ func (s LinearShape) direct(t directTile) (*directSpec, *joinSpec, error) {
 	d.PerLane = min(4, t.stack)
 	d.Quads = t.stack / d.PerLane
 	d.Aligned = s.N%d.Rows == 0
-	d.Pieces = min(4, s.Format.QuantVecs)
+	d.Pieces = s.Format.blockPieces()
 	d.Units = 4 / d.Pieces
-	d.ScaleBlocks = 1
-	if s.Format.ScaleHalfs == 1 {
-		d.ScaleBlocks = 2
-	}
+	d.SpanUnits = d.Units / d.Spans
+	d.ScaleBlocks = s.Format.scaleBlocks()
 	d.Span = ceilDiv(d.Blocks, t.split*d.ScaleBlocks) * d.ScaleBlocks // a slice begins with a word of scales
 	d.Pitch = 2 * t.tokens
 	d.Staged = 4 * t.split * d.Pitch

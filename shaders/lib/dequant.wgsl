@@ -86,19 +86,32 @@ fn raw0(p: Piece) -> vec4<f32> { return halves(p.q).lo; }
 fn raw1(p: Piece) -> vec4<f32> { return halves(p.q).hi; }
 {%- end %}
 
-{%- define "signed_factors" %}
-// scales are a block's d, of a word of two, and no offset.
-fn scales(word: u32, odd: bool) -> vec2<f32> {
-	let pair = unpack2x16float(word);
-	return vec2<f32>(select(pair.x, pair.y, odd), 0.0);
+{%- define "half_scale" %}
+// Scale is what scales two blocks: an f16 for each. scale0 is block b's, and no offset.
+struct Scale { d: u32 }
+fn load_scale(row: u32, b: u32) -> Scale { return Scale(ws[row * SCALE_WORDS + SCALES_AT + (b >> 1u)]); }
+fn scale0(s: Scale, b: u32) -> vec2<f32> {
+	let pair = unpack2x16float(s.d);
+	return vec2<f32>(select(pair.x, pair.y, (b & 1u) == 1u), 0.0);
 }
+{%- end %}
 
-// Factors are d and what takes d times a raised value to the value: exact, as both products are.
-struct Factors { d: f32, minus: vec4<f32> }
-fn factors(word: u32, odd: bool) -> Factors {
-	let d = scales(word, odd).x;
-	return Factors(d, -d * RAISED);
-}
-fn quad0(p: Piece, f: Factors) -> vec4<f32> { return fma(raw0(p), vec4<f32>(f.d), f.minus); }
-fn quad1(p: Piece, f: Factors) -> vec4<f32> { return fma(raw1(p), vec4<f32>(f.d), f.minus); }
+{%- define "half_scale_offset" %}
+// Scale is a block's scale and offset, two f16.
+struct Scale { d: u32 }
+fn load_scale(row: u32, b: u32) -> Scale { return Scale(ws[row * SCALE_WORDS + SCALES_AT + b]); }
+fn scale0(s: Scale, b: u32) -> vec2<f32> { return unpack2x16float(s.d); }
+{%- end %}
+
+{%- define "factors" %}
+// Factors are d and what takes d times a raised value to the value.{% if not .Offset %} Both products are exact, so the value is, but for one rounding.{% end %}
+struct Factors { d: f32{% if or .Raised .Offset %}, plus: vec4<f32>{% end %} }
+fn factors(x: vec2<f32>) -> Factors { return Factors(x.x{% if .Raised %}, {% if .Offset %}x.y {% end %}-x.x * RAISED{% else if .Offset %}, vec4<f32>(x.y){% end %}); }
+{%- if or .Raised .Offset %}
+fn quad0(p: Piece, f: Factors) -> vec4<f32> { return fma(raw0(p), vec4<f32>(f.d), f.plus); }
+fn quad1(p: Piece, f: Factors) -> vec4<f32> { return fma(raw1(p), vec4<f32>(f.d), f.plus); }
+{%- else %}
+fn quad0(p: Piece, f: Factors) -> vec4<f32> { return raw0(p) * f.d; }
+fn quad1(p: Piece, f: Factors) -> vec4<f32> { return raw1(p) * f.d; }
+{%- end %}
 {%- end %}

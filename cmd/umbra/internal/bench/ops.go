@@ -231,7 +231,7 @@ func (o *ops) linear(f shaders.Format, n, k, rows int) (measured, error) {
 	var weights []shaders.Weights
 	for i := range copies {
 		w := shaders.Weights{Quants: o.buffer(uint64(n * f.QuantBytes(k)))}
-		if f.ScaleHalfs > 0 {
+		if f.HasScales() {
 			w.Scales = o.buffer(uint64(n * f.ScaleBytes(k)))
 		}
 		if o.err != nil {
