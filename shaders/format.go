@@ -21,6 +21,9 @@ type Format struct {
 	HasMin bool // decoders of blocks give a minimum to add to every value
 	Offset bool // decoders of pieces give an offset to add to every value
 	Raised bool // pieces' columns come above what they stand for by RAISED
+	Small  bool // pieces' columns come as subnormal halves: times NORMAL they are what they stand for
+
+	flushed int // 1 where the device reads subnormal halves as 0
 }
 
 // formats lists every format the kernels read. A new one is a row here and a file in dequant.
@@ -28,9 +31,9 @@ var formats = []Format{
 	{Name: "f32", QuantBits: 32},
 	{Name: "f16", QuantBits: 16},
 	{Name: "bf16", QuantBits: 16},
-	{Name: "q8_0", QuantBits: 8, ScaleBits: 16, Raised: true},
-	{Name: "q4_0", QuantBits: 4, ScaleBits: 16, HasMin: true, Raised: true},
-	{Name: "q4_1", QuantBits: 4, ScaleBits: 32, HasMin: true, Offset: true, Raised: true},
+	{Name: "q8_0", QuantBits: 8, ScaleBits: 16, Raised: true, Small: true},
+	{Name: "q4_0", QuantBits: 4, ScaleBits: 16, HasMin: true, Raised: true, Small: true},
+	{Name: "q4_1", QuantBits: 4, ScaleBits: 32, HasMin: true, Offset: true, Small: true},
 }
 
 // FormatOf returns the format with a GGUF type name such as "Q8_0".
@@ -119,9 +122,10 @@ type planeSpec struct {
 	ScaleWords int `wgsl:"SCALE_WORDS"`
 	SmallAt    int `wgsl:"SMALL_AT"`
 	ScalesAt   int `wgsl:"SCALES_AT"`
+	Flushed    int `wgsl:"FLUSHED"`
 }
 
 func (f Format) planes(cols int) planeSpec {
 	blocks := cols / blockCols
-	return planeSpec{blocks, blocks * f.blockVecs(), f.ScaleBytes(cols) / 4, f.smallAt(cols), f.scalesAt(cols)}
+	return planeSpec{blocks, blocks * f.blockVecs(), f.ScaleBytes(cols) / 4, f.smallAt(cols), f.scalesAt(cols), f.flushed}
 }

@@ -86,6 +86,15 @@ func linearCases() []Case {
 		}
 	}
 	for _, f := range formats {
+		if !f.Small {
+			continue
+		}
+		f.flushed = 1
+		s := LinearShape{Format: f, N: 70, K: 352, Norm: true, Eps: 1e-5, Stride: 96}
+		v := streamVariant(streamTile{lanes: 16, groups: 4, perLane: 2, atOnce: 1}, 1)
+		cases = append(cases, Case{"linear " + f.Name + " flushed", func(b *bench) error { return b.linear(s, 1, v) }})
+	}
+	for _, f := range formats {
 		s := LinearShape{Format: f, N: 70, K: 352, Residual: true, Stride: 96}
 		cases = append(cases, Case{"plain linear " + f.Name, func(b *bench) error { return b.linear(s, 5, linearVariant{file: "plain_linear", tokens: 1}) }})
 	}

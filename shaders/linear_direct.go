@@ -39,9 +39,8 @@ type directChoice struct {
 // directChoices picks GemmDirect instead of Matvec and Gemm on wide adapters: the first line that a product fits. A line with
 // parts is passed over where there is no room for their sums. BenchmarkLinearTiles is what to choose by.
 //
-// On an H200 (llama3.1-8b and llama3.2-1b shapes) they take, beside Matvec and Gemm: 16 rows of q4_0 28672x4096 165 us for 240, of 4096x14336
-// with parts 92 us for 120, 64 rows of 28672x4096 532 us for some 1,500, 512 rows of q4_0 4096x4096 554 us for 969. With few columns parts cost more than they gain: 16
-// sequences of llama3.2-1b fell from 4,995 to 4,414 tok/s.
+// On an H200 (llama3.1-8b and llama3.2-1b shapes) they take, beside Matvec and Gemm: 16 rows of q4_0 28672x4096 151 us for 240, of 4096x14336
+// with parts 75 us for 120, 64 rows of 28672x4096 500 us for some 1,500, 512 rows of q4_0 4096x4096 504 us for 969.
 var directChoices = append(directFormat("q4_0"), directFormat("q8_0")...)
 
 // directFormat is the choices for a format; those measured have the same.
@@ -49,10 +48,25 @@ func directFormat(name string) []directChoice {
 	return []directChoice{
 		{name, 5, 8, 12288, 0, 0, directTile{4, 8, 4, 4, 1, true, true}},
 		{name, 5, 8, 1024, 12287, 0, directTile{2, 8, 8, 8, 4, true, true}},
-		{name, 9, matvecRows, 12288, 0, 0, directTile{4, 16, 4, 4, 1, true, true}},
-		{name, 9, 24, 1024, 12287, 4096, directTile{4, 16, 8, 8, 4, true, true}},
-		{name, 25, 64, 1024, 3071, 0, directTile{2, 16, 8, 8, 4, true, true}},
+		{name, 9, 24, 65536, 0, 0, directTile{4, 16, 4, 4, 1, true, true}},
+		{name, 9, 24, 12288, 65535, 0, directTile{4, 16, 8, 8, 1, true, true}},
+		{name, 9, 24, 6144, 12287, 4096, directTile{2, 16, 8, 8, 4, true, true}},
+		{name, 9, 24, 4096, 12287, 4096, directTile{4, 16, 8, 8, 4, true, true}},
+		{name, 9, 24, 1024, 4095, 0, directTile{2, 16, 8, 8, 4, true, true}},
+		{name, 25, 32, 12288, 0, 4096, directTile{4, 32, 8, 4, 1, true, true}},
+		{name, 25, 32, 6144, 12287, 0, directTile{4, 16, 8, 8, 4, true, true}},
+		{name, 25, 32, 4096, 6143, 0, directTile{4, 16, 8, 8, 2, true, true}},
+		{name, 25, 32, 1024, 4095, 0, directTile{4, 16, 8, 8, 4, true, true}},
+		{name, 49, 64, 12288, 0, 0, directTile{4, 32, 8, 4, 1, true, true}},
+		{name, 49, 64, 6144, 12287, 0, directTile{4, 16, 8, 8, 2, true, true}},
+		{name, 49, 64, 4096, 6143, 0, directTile{4, 32, 8, 4, 4, true, true}},
+		{name, 25, matvecRows, 12288, 0, 0, directTile{4, 16, 4, 4, 1, true, true}},
+		{name, 33, 48, 4096, 12287, 0, directTile{4, 16, 8, 8, 1, true, true}},
+		{name, 33, 64, 1024, 4095, 4096, directTile{4, 16, 8, 8, 2, true, true}},
+		{name, 65, matvecRows, 4096, 12287, 0, directTile{4, 16, 4, 4, 1, true, true}},
 		{name, 25, matvecRows, 1, 12287, 0, directTile{2, 16, 8, 8, 1, true, true}},
+		{name, matvecRows + 1, 512, 4096, 12287, 8192, directTile{4, 32, 8, 4, 2, true, true}},
+		{name, matvecRows + 1, 0, 4096, 0, 0, directTile{4, 32, 8, 4, 1, true, true}},
 		{name, matvecRows + 1, 0, 1, 0, 0, directTile{4, 16, 4, 1, 1, true, true}},
 	}
 }
@@ -85,7 +99,11 @@ func (s LinearShape) PartsBytes(rows int) int {
 	size := 0
 	for _, c := range directChoices {
 		if t, ok := s.directFor([]directChoice{c}, c.rows, math.MaxInt); ok && c.rows <= rows && t.parts > 1 {
-			size = max(size, s.sumBytes(t.parts, min(rows, c.top)))
+			most := rows
+			if c.top > 0 {
+				most = min(rows, c.top)
+			}
+			size = max(size, s.sumBytes(t.parts, most))
 		}
 	}
 	for _, c := range tileChoices {

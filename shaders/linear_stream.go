@@ -28,17 +28,18 @@ type streamChoice struct {
 }
 
 // streamChoices picks MatvecStream for one token row on wide adapters: the first line that a product fits. BenchmarkStreamTiles is what to
-// choose by. On an H200, beside Matvec before: q4_0 28672x4096 28.4 us for 36.8, 6144x4096 10.4 for 16.7, q8_0 16384x2048 14.2 for 17.8,
+// choose by. On an H200, beside Matvec before: q4_0 28672x4096 26.5 us for 36.8, 6144x4096 10.4 for 16.7, q8_0 16384x2048 14.5 for 17.8,
 // f32 4096x14336 57.5 for 77.
 var streamChoices = []streamChoice{
-	{4, 16384, 0, streamTile{16, 8, 4, 1, true}},
-	{4, 1, 0, streamTile{32, 4, 4, 1, true}},
-	{8, 24576, 0, streamTile{16, 8, 4, 2, true}},
-	{8, 8192, 0, streamTile{16, 8, 4, 1, true}},
+	{4, 16384, 0, streamTile{16, 8, 4, 1, false}},
+	{4, 1, 0, streamTile{32, 8, 2, 1, true}},
+	{8, 8192, 0, streamTile{32, 4, 4, 1, false}},
 	{8, 1, 1024, streamTile{32, 4, 2, 1, true}},
-	{8, 1, 0, streamTile{32, 4, 2, 2, true}},
-	{16, 16384, 0, streamTile{16, 4, 4, 2, true}},
-	{16, 1, 0, streamTile{32, 4, 2, 2, true}},
+	{8, 1, 8191, streamTile{32, 4, 2, 2, true}},
+	{8, 1, 0, streamTile{64, 4, 2, 1, true}},
+	{16, 16384, 0, streamTile{16, 16, 4, 2, false}},
+	{16, 1, 8191, streamTile{32, 4, 2, 4, false}},
+	{16, 1, 0, streamTile{64, 4, 2, 2, true}},
 	{32, 1, 0, streamTile{64, 4, 4, 1, true}},
 }
 

@@ -71,7 +71,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- end %}
 {%- end %}
 {%- end %}
-			xs[cell{% $i %}][buffer + slot{% $i %}] = v{% $i %}{% if $.Norm %} * g{% $i %}{% end %};
+			xs[cell{% $i %}][buffer + slot{% $i %}] = v{% $i %}{% if $.Norm %} * g{% $i %}{% end %}{% if $.Format.Small %} * NORMAL{% end %};
 		}
 {%- end %}
 {%- range $j := seq .AtOnce %}
@@ -160,7 +160,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 				let raised{% $t %} = dot(sum{% $t %}, RAISED);
 {%- end %}
 {%- if $.Offset %}
-				let total{% $t %} = dot(sum{% $t %}, vec4<f32>(1.0));
+				let total{% $t %} = dot(sum{% $t %}, {% if $.Format.Small %}SMALL{% else %}vec4<f32>(1.0){% end %});
 {%- end %}
 {%- end %}
 {%- range $r := seq $.PerLane %}

@@ -13,8 +13,7 @@ fn load_unit(row: u32, u: u32) -> Unit {
 	let s = unpack2x16float(ws[row * SCALE_WORDS + (u >> 2u)]);
 	return Unit(w.lo * s.x + s.y, w.hi * s.x + s.y);
 }
-{% template "nibble_piece" %}
+{% template "small_nibble_piece" %}
 
-const RAISED: vec4<f32> = vec4<f32>(16.0, 16.0, 16.0, 16.0);
 {% template "half_scale_offset" %}
 {% template "factors" . %}

@@ -80,6 +80,33 @@ fn raw0(p: Piece) -> vec4<f32> { return raised(p.q.x << 19u, p.q.x << 15u, p.q.x
 fn raw1(p: Piece) -> vec4<f32> { return raised(p.q.x << 3u, p.q.x >> 1u, p.q.x >> 5u, p.q.x >> 9u); }
 {%- end %}
 
+{%- define "small_halves" %}
+// small_halves are the two numbers below 1024 in a word's halves times 2^-24, as which subnormal halves can be read: two for one mask, and exact.
+// WGSL lets a device read them as 0; there FLUSHED is 1.
+fn small_halves(w: u32) -> vec2<f32> {
+	if (FLUSHED == 1u) { return vec2<f32>(f32(w & 0xffffu), f32(w >> 16u)) * 5.9604644775390625e-8; }
+	return unpack2x16float(w);
+}
+{%- end %}
+
+{%- define "small_nibble_piece" %}
+{% template "vec_piece" %}
+fn turn(p: Piece) -> Piece { return Piece(p.q.yzww); }
+{% template "small_halves" %}
+
+// NORMAL takes columns to nibbles; SMALL is what it takes to 1. Nibbles of odd columns stand 4 bits up.
+const NORMAL: vec4<f32> = vec4<f32>(16777216.0, 1048576.0, 16777216.0, 1048576.0);
+const SMALL: vec4<f32> = vec4<f32>(5.9604644775390625e-8, 9.5367431640625e-7, 5.9604644775390625e-8, 9.5367431640625e-7);
+fn raw0(p: Piece) -> vec4<f32> {
+	let far = p.q.x >> 8u;
+	return vec4<f32>(small_halves(p.q.x & 0x000f000fu).x, small_halves(p.q.x & 0x00f000f0u).x, small_halves(far & 0x000f000fu).x, small_halves(far & 0x00f000f0u).x);
+}
+fn raw1(p: Piece) -> vec4<f32> {
+	let far = p.q.x >> 8u;
+	return vec4<f32>(small_halves(p.q.x & 0x000f000fu).y, small_halves(p.q.x & 0x00f000f0u).y, small_halves(far & 0x000f000fu).y, small_halves(far & 0x00f000f0u).y);
+}
+{%- end %}
+
 {%- define "half_piece" %}
 {% template "vec_piece" %}
 fn raw0(p: Piece) -> vec4<f32> { return halves(p.q).lo; }
@@ -105,6 +132,12 @@ fn scale0(s: Scale, b: u32) -> vec2<f32> { return unpack2x16float(s.d); }
 
 {%- define "factors" %}
 // Factors are d and what takes d times a raised value to the value.{% if not .Offset %} Both products are exact, so the value is, but for one rounding.{% end %}
+{%- if .Small %}
+struct Factors { d: vec4<f32>, plus: f32 }
+fn factors(x: vec2<f32>) -> Factors { return Factors(x.x * NORMAL, {% if .Offset %}x.y{% end %}{% if .Raised %} - x.x * (NORMAL.x * RAISED.x){% end %}); }
+fn quad0(p: Piece, f: Factors) -> vec4<f32> { return fma(raw0(p), f.d, vec4<f32>(f.plus)); }
+fn quad1(p: Piece, f: Factors) -> vec4<f32> { return fma(raw1(p), f.d, vec4<f32>(f.plus)); }
+{%- else %}
 struct Factors { d: f32{% if or .Raised .Offset %}, plus: vec4<f32>{% end %} }
 fn factors(x: vec2<f32>) -> Factors { return Factors(x.x{% if .Raised %}, {% if .Offset %}x.y {% end %}-x.x * RAISED{% else if .Offset %}, vec4<f32>(x.y){% end %}); }
 {%- if or .Raised .Offset %}
@@ -113,5 +146,6 @@ fn quad1(p: Piece, f: Factors) -> vec4<f32> { return fma(raw1(p), vec4<f32>(f.d)
 {%- else %}
 fn quad0(p: Piece, f: Factors) -> vec4<f32> { return raw0(p) * f.d; }
 fn quad1(p: Piece, f: Factors) -> vec4<f32> { return raw1(p) * f.d; }
+{%- end %}
 {%- end %}
 {%- end %}
