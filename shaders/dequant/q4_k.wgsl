@@ -1,0 +1,6 @@
+// Q4_K: a block is 32 nibbles q, value d * scale * q - dmin * minimum, d and dmin those of 8 blocks (ggml block_q4_K).
+{% template "nibble_piece" %}
+const RAISED: vec4<f32> = vec4<f32>(16.0, 16.0, 16.0, 16.0);
+{% template "byte_scales" %}
+{% template "factors" . %}
+{% template "piece_block" . %}
