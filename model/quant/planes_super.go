@@ -63,7 +63,7 @@ func repackQ3_K(r planeRow, src []byte) {
 func repackQ4_K(r planeRow, src []byte) {
 	eachSuper(r, src, blockBytesQ4_K, func(r planeRow, b []byte) {
 		copy(r.scales, b[:4])
-		putScales6(r.small, b[4:16])
+		widenScales6(r.small, b[4:16])
 		for g := range groups {
 			nibblesInOrder(r.quants[16*g:], b[16+g/2*32:], g%2*4)
 		}
@@ -73,7 +73,7 @@ func repackQ4_K(r planeRow, src []byte) {
 func repackQ5_K(r planeRow, src []byte) {
 	eachSuper(r, src, blockBytesQ5_K, func(r planeRow, b []byte) {
 		copy(r.scales, b[:4])
-		putScales6(r.small, b[4:16])
+		widenScales6(r.small, b[4:16])
 		for g := range groups {
 			nibblesInOrder(r.quants[16*g:], b[48+g/2*32:], g%2*4)
 			var high uint32
@@ -86,8 +86,8 @@ func repackQ5_K(r planeRow, src []byte) {
 	})
 }
 
-// putScales6 writes scale and minimum of each group, a byte each.
-func putScales6(small, packed []byte) {
+// widenScales6 writes scale and minimum of each group, a byte each.
+func widenScales6(small, packed []byte) {
 	scales, mins := scales6(packed)
 	for g := range groups {
 		small[2*g], small[2*g+1] = scales[g], mins[g]
