@@ -7,6 +7,18 @@ import (
 	"umbra/gpu"
 )
 
+// on is the format as a device reads it.
+func (f Format) on(d *gpu.Device) (Format, error) {
+	if !f.Small {
+		return f, nil
+	}
+	flushed, err := flushes(d)
+	if flushed {
+		f.flushed = 1
+	}
+	return f, err
+}
+
 // flushes reports whether a device reads subnormal halves as 0, as WGSL allows (unpack2x16float). Decoders of small
 // formats then convert integers instead.
 func flushes(d *gpu.Device) (bool, error) {

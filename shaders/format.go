@@ -22,6 +22,7 @@ type Format struct {
 	Offset bool // decoders of pieces give an offset to add to every value
 	Raised bool // pieces' columns come above what they stand for by RAISED
 	Small  bool // pieces' columns come as subnormal halves: times NORMAL they are what they stand for
+	Lookup bool // MatvecStream looks columns up in a table instead of computing them; they are not raised there
 
 	flushed int // 1 where the device reads subnormal halves as 0
 }
@@ -34,6 +35,16 @@ var formats = []Format{
 	{Name: "q8_0", QuantBits: 8, ScaleBits: 16, Raised: true, Small: true},
 	{Name: "q4_0", QuantBits: 4, ScaleBits: 16, HasMin: true, Raised: true, Small: true},
 	{Name: "q4_1", QuantBits: 4, ScaleBits: 32, HasMin: true, Offset: true, Small: true},
+	{Name: "q5_0", QuantBits: 4, HighBits: 1, ScaleBits: 16, Raised: true},
+	{Name: "q5_1", QuantBits: 4, HighBits: 1, ScaleBits: 32, HasMin: true, Offset: true, Raised: true},
+	{Name: "q2_k", QuantBits: 2, SmallBits: 16, ScaleBits: 4, Halves: true, HasMin: true, Offset: true, Raised: true},
+	{Name: "q3_k", QuantBits: 2, HighBits: 1, SmallBits: 12, ScaleBits: 4, Halves: true, Raised: true},
+	{Name: "q4_k", QuantBits: 4, SmallBits: 16, ScaleBits: 4, HasMin: true, Offset: true, Small: true},
+	{Name: "q5_k", QuantBits: 4, HighBits: 1, SmallBits: 16, ScaleBits: 4, HasMin: true, Offset: true, Raised: true},
+	{Name: "q6_k", QuantBits: 4, HighBits: 2, SmallBits: 16, ScaleBits: 4, Halves: true, Raised: true},
+	{Name: "iq4_nl", QuantBits: 4, ScaleBits: 16, Raised: true, Lookup: true},
+	{Name: "iq4_xs", QuantBits: 4, SmallBits: 8, ScaleBits: 4, Raised: true, Lookup: true},
+	{Name: "mxfp4", QuantBits: 4, ScaleBits: 8, Lookup: true},
 }
 
 // FormatOf returns the format with a GGUF type name such as "Q8_0".
@@ -59,15 +70,12 @@ const (
 // HasScales reports whether there is a plane of scales.
 func (f Format) HasScales() bool { return f.ScaleBits > 0 }
 
-// Multiple is what a row's columns are a multiple of in files.
-func (f Format) Multiple() int {
-	switch {
-	case f.SmallBits > 0:
-		return superCols
-	case f.HasScales():
-		return blockCols
+// whole rounds columns up to whole super-blocks, if the format has them.
+func (f Format) whole(cols int) int {
+	if f.SmallBits == 0 {
+		return cols
 	}
-	return 1
+	return ceilDiv(cols, superCols) * superCols
 }
 
 // QuantBytes is the size of a row's quants; cols is a multiple of 32.

@@ -30,6 +30,10 @@ type Gather struct {
 
 // NewGather compiles the kernel.
 func NewGather(d *gpu.Device, s GatherShape) (*Gather, error) {
+	var err error
+	if s.Format, err = s.Format.on(d); err != nil {
+		return nil, err
+	}
 	cols := pad(s.Cols)
 	spec := gatherSpec{&bindings{}, s.Format, s.Format.HasScales(), dequants[s.Format.Name], s.Format.planes(cols), s.N, s.First, cols / 4}
 	k, err := compile(d, "gather.wgsl", "gather_"+s.Format.Name, &spec)

@@ -155,14 +155,9 @@ func NewLinear(d *gpu.Device, tuning Tuning, s LinearShape) (*Linear, error) {
 	case s.Gate && (s.Bias || s.Residual):
 		return nil, fmt.Errorf("shaders: linear: bias and residual do not combine with a gate")
 	}
-	if s.Format.Small && !tuning.Narrow {
-		flushed, err := flushes(d)
-		if err != nil {
-			return nil, err
-		}
-		if flushed {
-			s.Format.flushed = 1
-		}
+	var err error
+	if s.Format, err = s.Format.on(d); err != nil {
+		return nil, err
 	}
 	return &Linear{device: d, tuning: tuning, Shape: s, kernels: map[linearVariant]linearKernel{}, chosen: s.chosen(tuning.Choices)}, nil
 }

@@ -29,53 +29,47 @@ func (t directTile) String() string {
 
 // directChoice is a line of directChoices: a tile, and the products that it is for.
 type directChoice struct {
-	format    string // all formats if empty
-	rows, top int    // token rows, from and to; no upper bound if 0
-	n, most   int    // weight rows, likewise
-	k         int    // columns, at least
+	rows, top int // token rows, from and to; no upper bound if 0
+	n, most   int // weight rows, likewise
+	k         int // columns, at least
 	tile      directTile
 }
 
-// directChoices picks GemmDirect instead of Matvec and Gemm on wide adapters: the first line that a product fits. A line with
+// directChoices picks GemmDirect instead of Matvec and Gemm on wide adapters, for quantised weights: the first line that a product fits. A line with
 // parts is passed over where there is no room for their sums. BenchmarkLinearTiles is what to choose by.
 //
 // On an H200 (llama3.1-8b and llama3.2-1b shapes) they take, beside Matvec and Gemm: 16 rows of q4_0 28672x4096 151 us for 240, of 4096x14336
 // with parts 75 us for 120, 64 rows of 28672x4096 500 us for some 1,500, 512 rows of q4_0 4096x4096 504 us for 969.
-var directChoices = append(directFormat("q4_0"), directFormat("q8_0")...)
-
-// directFormat is the choices for a format; those measured have the same.
-func directFormat(name string) []directChoice {
-	return []directChoice{
-		{name, 5, 8, 12288, 0, 0, directTile{4, 8, 4, 4, 1, true, true}},
-		{name, 5, 8, 1024, 12287, 0, directTile{2, 8, 8, 8, 4, true, true}},
-		{name, 9, 24, 65536, 0, 0, directTile{4, 16, 4, 4, 1, true, true}},
-		{name, 9, 24, 12288, 65535, 0, directTile{4, 16, 8, 8, 1, true, true}},
-		{name, 9, 24, 6144, 12287, 4096, directTile{2, 16, 8, 8, 4, true, true}},
-		{name, 9, 24, 4096, 12287, 4096, directTile{4, 16, 8, 8, 4, true, true}},
-		{name, 9, 24, 1024, 4095, 0, directTile{2, 16, 8, 8, 4, true, true}},
-		{name, 25, 32, 12288, 0, 4096, directTile{4, 32, 8, 4, 1, true, true}},
-		{name, 25, 32, 6144, 12287, 0, directTile{4, 16, 8, 8, 4, true, true}},
-		{name, 25, 32, 4096, 6143, 0, directTile{4, 16, 8, 8, 2, true, true}},
-		{name, 25, 32, 1024, 4095, 0, directTile{4, 16, 8, 8, 4, true, true}},
-		{name, 49, 64, 12288, 0, 0, directTile{4, 32, 8, 4, 1, true, true}},
-		{name, 49, 64, 6144, 12287, 0, directTile{4, 16, 8, 8, 2, true, true}},
-		{name, 49, 64, 4096, 6143, 0, directTile{4, 32, 8, 4, 4, true, true}},
-		{name, 25, matvecRows, 12288, 0, 0, directTile{4, 16, 4, 4, 1, true, true}},
-		{name, 33, 48, 4096, 12287, 0, directTile{4, 16, 8, 8, 1, true, true}},
-		{name, 33, 64, 1024, 4095, 4096, directTile{4, 16, 8, 8, 2, true, true}},
-		{name, 65, matvecRows, 4096, 12287, 0, directTile{4, 16, 4, 4, 1, true, true}},
-		{name, 25, matvecRows, 1, 12287, 0, directTile{2, 16, 8, 8, 1, true, true}},
-		{name, matvecRows + 1, 512, 4096, 12287, 8192, directTile{4, 32, 8, 4, 2, true, true}},
-		{name, matvecRows + 1, 0, 4096, 0, 0, directTile{4, 32, 8, 4, 1, true, true}},
-		{name, matvecRows + 1, 0, 1, 0, 0, directTile{4, 16, 4, 1, 1, true, true}},
-	}
+var directChoices = []directChoice{
+	{5, 8, 12288, 0, 0, directTile{4, 8, 4, 4, 1, true, true}},
+	{5, 8, 1024, 12287, 0, directTile{2, 8, 8, 8, 4, true, true}},
+	{9, 24, 65536, 0, 0, directTile{4, 16, 4, 4, 1, true, true}},
+	{9, 24, 12288, 65535, 0, directTile{4, 16, 8, 8, 1, true, true}},
+	{9, 24, 6144, 12287, 4096, directTile{2, 16, 8, 8, 4, true, true}},
+	{9, 24, 4096, 12287, 4096, directTile{4, 16, 8, 8, 4, true, true}},
+	{9, 24, 1024, 4095, 0, directTile{2, 16, 8, 8, 4, true, true}},
+	{25, 32, 12288, 0, 4096, directTile{4, 32, 8, 4, 1, true, true}},
+	{25, 32, 6144, 12287, 0, directTile{4, 16, 8, 8, 4, true, true}},
+	{25, 32, 4096, 6143, 0, directTile{4, 16, 8, 8, 2, true, true}},
+	{25, 32, 1024, 4095, 0, directTile{4, 16, 8, 8, 4, true, true}},
+	{49, 64, 12288, 0, 0, directTile{4, 32, 8, 4, 1, true, true}},
+	{49, 64, 6144, 12287, 0, directTile{4, 16, 8, 8, 2, true, true}},
+	{49, 64, 4096, 6143, 0, directTile{4, 32, 8, 4, 4, true, true}},
+	{25, matvecRows, 12288, 0, 0, directTile{4, 16, 4, 4, 1, true, true}},
+	{33, 48, 4096, 12287, 0, directTile{4, 16, 8, 8, 1, true, true}},
+	{33, 64, 1024, 4095, 4096, directTile{4, 16, 8, 8, 2, true, true}},
+	{65, matvecRows, 4096, 12287, 0, directTile{4, 16, 4, 4, 1, true, true}},
+	{25, matvecRows, 1, 12287, 0, directTile{2, 16, 8, 8, 1, true, true}},
+	{matvecRows + 1, 512, 4096, 12287, 8192, directTile{4, 32, 8, 4, 2, true, true}},
+	{matvecRows + 1, 0, 4096, 0, 0, directTile{4, 32, 8, 4, 1, true, true}},
+	{matvecRows + 1, 0, 1, 0, 0, directTile{4, 16, 4, 1, 1, true, true}},
 }
 
 // directFor returns the tile for a number of token rows, if any; room is what there is for sums of parts, in bytes.
 func (s LinearShape) directFor(choices []directChoice, rows, room int) (directTile, bool) {
 	within := func(v, low, high int) bool { return v >= low && (high == 0 || v <= high) }
 	for _, c := range choices {
-		if (c.format == "" || c.format == s.Format.Name) && within(rows, c.rows, c.top) && within(s.N, c.n, c.most) && s.K >= c.k &&
+		if s.Format.HasScales() && within(rows, c.rows, c.top) && within(s.N, c.n, c.most) && s.K >= c.k &&
 			s.sumBytes(c.tile.parts, rows) <= room && (!s.Gate && !s.Roped() || c.tile.stack > 1) {
 			return c.tile, true
 		}

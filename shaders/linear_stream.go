@@ -21,7 +21,7 @@ func (t streamTile) String() string {
 
 // streamChoice is a line of streamChoices: a tile, and the products that it is for.
 type streamChoice struct {
-	bits int // of a column in the plane of quants
+	bits int // of a column in the plane of quants; 4 for 2, too
 	n    int // weight rows, at least
 	k    int // columns, at most; no bound if 0
 	tile streamTile
@@ -52,7 +52,7 @@ func (s LinearShape) streamFor(rows int) (streamTile, bool) {
 		return streamTile{16, 8, 4, 1, true}, s.Format.HasScales()
 	}
 	for _, c := range streamChoices {
-		if s.Format.QuantBits == c.bits && s.N >= c.n && (c.k == 0 || s.K <= c.k) {
+		if max(4, s.Format.QuantBits) == c.bits && s.N >= c.n && (c.k == 0 || s.K <= c.k) {
 			return c.tile, true
 		}
 	}
@@ -64,6 +64,7 @@ type streamSpec struct {
 	linearSpec
 	AtOnce int  `wgsl:"AT_ONCE"`
 	Units  int  // of 8 columns in a piece
+	Table  bool // of the decoder's
 	Raised bool // as Format's
 	Offset bool
 	XSums  bool // sums of x, for one of the two
@@ -85,6 +86,9 @@ func (s LinearShape) stream(t streamTile, tokens int) (*streamSpec, error) {
 	d := &streamSpec{linearSpec: s.spec(), AtOnce: t.atOnce, Ahead: t.ahead, Raised: s.Format.Raised, Offset: s.Format.Offset}
 	d.Tokens, d.Lanes, d.Groups, d.PerLane, d.Threads = tokens, t.lanes, t.groups, t.perLane, t.lanes*t.groups
 	d.Rows = t.groups * t.perLane
+	if s.Format.Lookup {
+		d.Table, d.Raised, d.Dequant = true, false, tabled[s.Format.Name]
+	}
 	d.XSums = d.Raised || d.Offset
 	d.BlockPieces = s.Format.blockPieces()
 	d.Units = 4 / d.BlockPieces
@@ -104,6 +108,9 @@ func (s LinearShape) stream(t streamTile, tokens int) (*streamSpec, error) {
 	memory := 16 * d.Cells * d.Pitch
 	if s.Norm {
 		memory += 4 * d.Squares
+	}
+	if d.Table {
+		memory += 4 * 16
 	}
 	if memory > workgroupBytes || d.Threads > 256 || d.Threads < 16*tokens || t.lanes < 8 || ((s.Gate || s.Roped()) && t.perLane == 1) {
 		return nil, fmt.Errorf("shaders: linear: no tile %v for %d tokens: %d bytes of workgroup memory", t, tokens, memory)

@@ -28,6 +28,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	let lane = local % LANES;
 	let group = local / LANES;
 	let base = first + group * PER_LANE;
+{%- if .Table %}
+	fill_table(local);
+{%- end %}
 {%- range $r := seq .PerLane %}
 	let row{% $r %} = min(base + {% $r %}u, N - 1u);
 {%- range $t := seq $.Tokens %}

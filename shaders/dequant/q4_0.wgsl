@@ -11,7 +11,7 @@ fn load_unit(row: u32, u: u32) -> Unit {
 	let d = scale(row, u >> 2u);
 	return Unit(w.lo * d - 8.0 * d, w.hi * d - 8.0 * d);
 }
-{% template "small_nibble_piece" %}
+{% template "nibble_piece" %}
 
 const RAISED: vec4<f32> = vec4<f32>(4.76837158203125e-7, 7.62939453125e-6, 4.76837158203125e-7, 7.62939453125e-6); // 8
 {% template "half_scale" %}

@@ -13,7 +13,7 @@ fn load_unit(row: u32, u: u32) -> Unit {
 	let s = unpack2x16float(ws[row * SCALE_WORDS + (u >> 2u)]);
 	return Unit(w.lo * s.x + s.y, w.hi * s.x + s.y);
 }
-{% template "small_nibble_piece" %}
+{% template "nibble_piece" %}
 
 {% template "half_scale_offset" %}
 {% template "factors" . %}
