@@ -21,6 +21,7 @@ type Model struct {
 	norm    *shaders.RMSNorm
 	head    projection
 	topK    *shaders.TopK
+	score   *shaders.Score
 	shared  *shaders.Attention // of all layers
 	blocks  *shaders.BlockCopy // of all layers
 	linears map[shaders.LinearShape]*shaders.Linear
@@ -96,6 +97,7 @@ func (m *Model) prepare() (err error) {
 	}
 	m.blocks = shaders.NewBlockCopy(m.device, m.plan.kv)
 	m.topK = shaders.NewTopK(m.device, m.tuning, c.Vocab)
+	m.score = shaders.NewScore(m.device, c.Vocab)
 	m.head = m.plan.head()
 	return m.head.prepare(m)
 }
