@@ -116,8 +116,8 @@ func (c *Comparison) Result() Compared {
 	return r
 }
 
-// Perplexity is the model's own.
-func (c *Comparison) Perplexity() (value, err float64) { return c.nll.Perplexity() }
+// NLL is the mean of the model's own negative log-probabilities.
+func (c *Comparison) NLL() Mean { return c.nll }
 
 // quantile is linear between the two numbers next to it; sorted is not empty.
 func quantile(sorted []float64, q float64) float64 {

@@ -94,6 +94,6 @@ func TestComparison(t *testing.T) {
 	base, model := math.Pow(0.4*0.4*0.2, -1.0/3), math.Pow(0.5*0.1*0.2, -1.0/3)
 	assert.InDelta(t, base, r.Base.Value, 1e-12)
 	assert.InDelta(t, model/base, r.Ratio.Value, 1e-12)
-	p, _ := c.Perplexity()
+	p, _ := c.NLL().Perplexity()
 	assert.InDelta(t, model, p, 1e-12)
 }

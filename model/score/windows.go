@@ -1,6 +1,8 @@
 package score
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 
 	"umbra/model/tokenizer"
@@ -61,4 +63,13 @@ func Tokens(t *tokenizer.Tokenizer, text string) (tokens []int32, bos int32) {
 		}
 	}
 	return append(tokens, t.Encode(text, tokenizer.EncodeOptions{})...), bos
+}
+
+// Vocabulary tells tokenizers apart: SHA-256 over what their tokens are.
+func Vocabulary(t *tokenizer.Tokenizer) string {
+	h := sha256.New()
+	for id := range int32(t.Size()) {
+		fmt.Fprintf(h, "%d %q\n", t.Kind(id), t.Text(id))
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
