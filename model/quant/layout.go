@@ -32,10 +32,10 @@ type Layout struct {
 	ScaleBytesPerRow int // 0 if the type has no scales
 }
 
-// LayoutOf returns the layout of a matrix of cols columns. It gives a *TypeError for a type without a
-// format, and a *SizeError if cols is not from 1 to 2^26 or not a whole number of blocks.
+// LayoutOf returns the layout of a matrix of cols columns. It gives a *TypeError for a type without
+// planes, and a *SizeError if cols is not from 1 to 2^26 or not a whole number of blocks.
 func LayoutOf(t gguf.Type, cols int) (Layout, error) {
-	f, err := formatOf(t)
+	f, err := planesOf(t)
 	if err != nil {
 		return Layout{}, err
 	}
@@ -96,7 +96,7 @@ func (l Layout) Unpack(quants, scales []byte, rows int, dst []float32) error {
 
 // check returns the format, once the planes have the right size.
 func (l Layout) check(rows int, quants, scales []byte) (*format, error) {
-	f, err := formatOf(l.Type)
+	f, err := planesOf(l.Type)
 	if err != nil {
 		return nil, err
 	}

@@ -99,7 +99,7 @@ func TestNibbleOrder(t *testing.T) {
 // Planes of random bytes (any scale, NaN included) must unpack to what Dequantize reads; padding is zero.
 func TestUnpackEqualsDequantize(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	for _, typ := range Types() {
+	for _, typ := range PlaneTypes() {
 		for _, cols := range []int{1, 31, 32, 33, 64, 95, 96, 160, 1024} {
 			if cols%typ.BlockSize() != 0 {
 				continue
@@ -158,13 +158,13 @@ func TestRepackRefusesSizes(t *testing.T) {
 		require.ErrorAs(t, err, &bad, "%v", c)
 	}
 	var unknown *TypeError
-	assert.ErrorAs(t, Layout{Type: gguf.Q6_K}.Repack(nil, 0, nil, nil), &unknown)
+	assert.ErrorAs(t, Layout{Type: gguf.IQ1_S}.Repack(nil, 0, nil, nil), &unknown)
 }
 
 // BenchmarkRepack counts bytes of GGUF blocks, 64 rows of 4096 columns at a time, as a load does.
 func BenchmarkRepack(b *testing.B) {
 	const rows = 64
-	for _, typ := range Types() {
+	for _, typ := range PlaneTypes() {
 		b.Run(typ.String(), func(b *testing.B) {
 			l, err := LayoutOf(typ, 4096)
 			require.NoError(b, err)

@@ -1,6 +1,6 @@
-// Package quant is the plain Go reference of the weight formats that umbra computes with: what the bytes
-// of a GGUF tensor mean, bit for bit, how values become such bytes, and how they are laid out in planes
-// for the GPU. A format is one row of a table here, beside its include in shaders/dequant.
+// Package quant is the plain Go reference of the weight formats: what the bytes of a GGUF tensor mean, bit
+// for bit, how values become such bytes, and how those that umbra computes with are laid out in planes for
+// the GPU. A format is one row of a table here; one with planes has its include in shaders/dequant.
 //
 // It opens no files and knows no GPU. All its numbers are little-endian.
 package quant
@@ -33,7 +33,7 @@ type format struct {
 	unpack func(dst []float32, quants, scales []byte)
 }
 
-// formats is the table. Errors list its types in this order.
+// formats is the table. Errors list its types in this order. A type without repack has no planes: it can be decoded, not computed with.
 var formats = []format{
 	{gguf.F32, dequantizeF32, quantizeF32, 4 * group, 0, repackPlain, unpackPlain(dequantizeF32)},
 	{gguf.F16, dequantizeF16, quantizeF16, 2 * group, 0, repackPlain, unpackPlain(dequantizeF16)},
@@ -41,13 +41,48 @@ var formats = []format{
 	{gguf.Q8_0, dequantizeQ8_0, quantizeQ8_0, group, 2, repackQ8_0, unpackQ8_0},
 	{gguf.Q4_0, dequantizeQ4_0, quantizeQ4_0, group / 2, 2, repackQ4_0, unpackQ4_0},
 	{gguf.Q4_1, dequantizeQ4_1, quantizeQ4_1, group / 2, 4, repackQ4_1, unpackQ4_1},
+	{t: gguf.Q5_0, dequantize: dequantizeQ5_0},
+	{t: gguf.Q5_1, dequantize: dequantizeQ5_1},
+	{t: gguf.Q2_K, dequantize: dequantizeQ2_K},
+	{t: gguf.Q3_K, dequantize: dequantizeQ3_K},
+	{t: gguf.Q4_K, dequantize: dequantizeQ4_K},
+	{t: gguf.Q5_K, dequantize: dequantizeQ5_K},
+	{t: gguf.Q6_K, dequantize: dequantizeQ6_K},
+	{t: gguf.IQ4_NL, dequantize: dequantizeIQ4_NL},
+	{t: gguf.IQ4_XS, dequantize: dequantizeIQ4_XS},
+	{t: gguf.MXFP4, dequantize: dequantizeMXFP4},
+	{t: gguf.IQ1_S, dequantize: dequantizeIQ1_S},
+	{t: gguf.IQ1_M, dequantize: dequantizeIQ1_M},
+	{t: gguf.IQ2_XXS, dequantize: dequantizeIQ2_XXS},
+	{t: gguf.IQ2_XS, dequantize: dequantizeIQ2_XS},
+	{t: gguf.IQ2_S, dequantize: dequantizeIQ2_S},
+	{t: gguf.IQ3_XXS, dequantize: dequantizeIQ3_XXS},
+	{t: gguf.IQ3_S, dequantize: dequantizeIQ3_S},
+	{t: gguf.TQ1_0, dequantize: dequantizeTQ1_0},
+	{t: gguf.TQ2_0, dequantize: dequantizeTQ2_0},
+	{t: gguf.NVFP4, dequantize: dequantizeNVFP4},
+	{t: gguf.Q1_0, dequantize: dequantizeQ1_0},
+	{t: gguf.Q2_0, dequantize: dequantizeQ2_0},
 }
 
-// Types returns the supported types.
-func Types() []gguf.Type {
-	types := make([]gguf.Type, len(formats))
-	for i, f := range formats {
-		types[i] = f.t
+// Types returns the types that Dequantize decodes.
+func Types() []gguf.Type { return typesWhere(func(*format) bool { return true }) }
+
+// PlaneTypes returns the types that have planes: those a matrix on the GPU may have.
+func PlaneTypes() []gguf.Type { return typesWhere(hasPlanes) }
+
+// Quantizable returns the types that Quantize makes.
+func Quantizable() []gguf.Type { return typesWhere(canQuantize) }
+
+func hasPlanes(f *format) bool   { return f.repack != nil }
+func canQuantize(f *format) bool { return f.quantize != nil }
+
+func typesWhere(ok func(*format) bool) []gguf.Type {
+	var types []gguf.Type
+	for i := range formats {
+		if ok(&formats[i]) {
+			types = append(types, formats[i].t)
+		}
 	}
 	return types
 }
@@ -59,7 +94,15 @@ func formatOf(t gguf.Type) (*format, error) {
 			return &formats[i], nil
 		}
 	}
-	return nil, &TypeError{t}
+	return nil, &TypeError{t, "not supported", Types()}
+}
+
+// planesOf returns the row of a type with planes, or a *TypeError.
+func planesOf(t gguf.Type) (*format, error) {
+	if f, err := formatOf(t); err == nil && hasPlanes(f) {
+		return f, nil
+	}
+	return nil, &TypeError{t, "not supported on the GPU", PlaneTypes()}
 }
 
 // Dequantize decodes src, whole blocks of type t as GGUF stores them, into the values they stand for. dst
@@ -83,8 +126,8 @@ func Dequantize(t gguf.Type, src []byte, dst []float32) error {
 // hold; dst is then incomplete.
 func Quantize(t gguf.Type, src []float32, dst []byte) error {
 	f, err := formatOf(t)
-	if err != nil {
-		return err
+	if err != nil || !canQuantize(f) {
+		return &TypeError{t, "not a type that can be made", Quantizable()}
 	}
 	if err := checkBlocks(t, dst, src); err != nil {
 		return err
@@ -106,15 +149,19 @@ func checkBlocks(t gguf.Type, blocks []byte, values []float32) error {
 	return nil
 }
 
-// TypeError says that a tensor type has no format here.
-type TypeError struct{ Type gguf.Type }
+// TypeError says that a tensor type cannot be decoded, made, or laid out.
+type TypeError struct {
+	Type gguf.Type
+	Why  string
+	Have []gguf.Type // the types that can
+}
 
 func (e *TypeError) Error() string {
 	var names []string
-	for _, f := range formats {
-		names = append(names, f.t.String())
+	for _, t := range e.Have {
+		names = append(names, t.String())
 	}
-	return fmt.Sprintf("quant: %v is not supported (%s)", e.Type, strings.Join(names, ", "))
+	return fmt.Sprintf("quant: %v is %s (%s)", e.Type, e.Why, strings.Join(names, ", "))
 }
 
 // SizeError says that an argument has the wrong length.

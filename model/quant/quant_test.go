@@ -14,7 +14,7 @@ import (
 	"umbra/model/gguf"
 )
 
-// oracle is testdata/oracle/quant-basic.json: blocks that llama.cpp's own quantiser wrote, the values its
+// oracle is testdata/oracle/quant.json: blocks that llama.cpp's own quantiser wrote, the values its
 // reference Python implementation reads from them, and that quantiser's error on seeded weights.
 type oracle struct {
 	Error  map[string]struct{ Gaussian float64 } `json:"relative_rms_error"`
@@ -25,7 +25,7 @@ type oracle struct {
 }
 
 func readOracle(t testing.TB) (o oracle) {
-	text, err := os.ReadFile("../../testdata/oracle/quant-basic.json")
+	text, err := os.ReadFile("../../testdata/oracle/quant.json")
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(text, &o))
 	return o
@@ -66,14 +66,16 @@ func mustQuantize(t testing.TB, typ gguf.Type, src []float32) []byte {
 
 func TestDequantizeOracle(t *testing.T) {
 	blocks := readOracle(t).Blocks
-	require.Len(t, blocks, 5)
+	require.Len(t, blocks, 25)
 	for name, b := range blocks {
 		typ := typeNamed(t, name)
 		require.Len(t, b.Values, 4*b.Rows*b.Cols, name)
 		want := mustDequantize(t, gguf.F32, b.Values)
 		assert.Equal(t, bits(want), bits(mustDequantize(t, typ, b.Bytes)), name)
-		// The values lie on the format's grid and reach its ends, so they quantise to the same bytes.
-		assert.Equal(t, b.Bytes, mustQuantize(t, typ, want), "%s quantised again", name)
+		if f, _ := formatOf(typ); canQuantize(f) {
+			// The values lie on the format's grid and reach its ends, so they quantise to the same bytes.
+			assert.Equal(t, b.Bytes, mustQuantize(t, typ, want), "%s quantised again", name)
+		}
 	}
 }
 
@@ -86,6 +88,9 @@ func TestQuantizeErrorMatchesOracle(t *testing.T) {
 	}
 	for name, want := range readOracle(t).Error {
 		typ := typeNamed(t, name)
+		if f, _ := formatOf(typ); !canQuantize(f) {
+			continue
+		}
 		var diff, norm float64
 		for i, y := range mustDequantize(t, typ, mustQuantize(t, typ, values)) {
 			diff += math.Pow(float64(y)-float64(values[i]), 2)
