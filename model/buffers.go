@@ -23,17 +23,19 @@ type buffers struct {
 	slices   *gpu.Buffer // outputs × candidates of slices of the vocabulary, where it is large
 	top      *gpu.Buffer // outputs × shaders.MaxTopK pairs
 	scores   *gpu.Buffer // outputs × shaders.ScoreBytes
+	squares  *gpu.Buffer // sums of squares of each projection's inputs, where they are wanted
+	scales   *gpu.Buffer // what RMSNorm multiplies rows by, for squares
 }
 
 // scratchSizes are the buffers' sizes in bytes, and how many one-row tiles partial has room for.
 type scratchSizes struct {
-	input, x, qkv, attended, partial, sums, gate, up, normed, logits, slices, top, scores uint64
+	input, x, qkv, attended, partial, sums, gate, up, normed, logits, slices, top, scores, squares, scales uint64
 
 	fewTiles int
 }
 
 func (s scratchSizes) all() []uint64 {
-	return []uint64{shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.sums, s.gate, s.up, s.normed, s.logits, s.slices, s.top, s.scores}
+	return []uint64{shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.sums, s.gate, s.up, s.normed, s.logits, s.slices, s.top, s.scores, s.squares, s.scales}
 }
 
 func (s scratchSizes) total() uint64 {
@@ -68,6 +70,9 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 			s.up = s.gate
 		}
 	}
+	if p.squares {
+		s.squares, s.scales = p.squaresBytes(), 4*uint64(p.BatchTokens)
+	}
 	for _, shape := range p.products() {
 		rows := p.BatchTokens
 		if shape.Outputs {
@@ -79,11 +84,11 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 }
 
 func (b *buffers) all() []**gpu.Buffer {
-	return []**gpu.Buffer{&b.step, &b.input, &b.x, &b.qkv, &b.attended, &b.partial, &b.sums, &b.gate, &b.up, &b.normed, &b.logits, &b.slices, &b.top, &b.scores}
+	return []**gpu.Buffer{&b.step, &b.input, &b.x, &b.qkv, &b.attended, &b.partial, &b.sums, &b.gate, &b.up, &b.normed, &b.logits, &b.slices, &b.top, &b.scores, &b.squares, &b.scales}
 }
 
 func (b *buffers) allocate(d *gpu.Device, s scratchSizes) (err error) {
-	names := []string{"step", "input", "x", "qkv", "attended", "partial", "sums", "gate", "up", "normed", "logits", "slices", "top", "scores"}
+	names := []string{"step", "input", "x", "qkv", "attended", "partial", "sums", "gate", "up", "normed", "logits", "slices", "top", "scores", "squares", "scales"}
 	sizes := s.all()
 	for i, p := range b.all() {
 		if sizes[i] == 0 {

@@ -27,6 +27,8 @@ type Model struct {
 	linears map[shaders.LinearShape]*shaders.Linear
 	ropes   map[shaders.RopeShape]*shaders.Rope
 
+	watched []*projection // those that sum their inputs up
+
 	latest *gpu.Fence // of the latest batch
 	fed    fed        // what the next batch may be fed from
 	words  []uint32   // of the last step's input, kept for its room
@@ -99,7 +101,10 @@ func (m *Model) prepare() (err error) {
 	m.topK = shaders.NewTopK(m.device, m.tuning, c.Vocab)
 	m.score = shaders.NewScore(m.device, c.Vocab)
 	m.head = m.plan.head()
-	return m.head.prepare(m)
+	if err := m.head.prepare(m); err != nil || !m.plan.squares {
+		return err
+	}
+	return m.watch()
 }
 
 // attention returns the launcher that all layers of a shape share.
