@@ -22,7 +22,7 @@ type reference struct {
 	frequency []float64 // radians per position of each rotated pair
 	halfSplit bool      // pair i is elements i and i + len(frequency), not 2i and 2i+1
 	tensors   map[string][][]float64
-	stored    func(head []float64) // what storing a token's key or value of one head makes of it; nil for nothing
+	stored    func(head []float64, key bool) // what storing a token's key or value of one head makes of it; nil for nothing
 
 	seen   func(tensor string, x []float64) // is told of each matrix's inputs, one at a time; nil for nobody
 	seeing sync.Mutex
@@ -93,8 +93,8 @@ func (r *reference) logits(ids []int32, want func(position int) bool) [][]float6
 			k[p] = r.rotate(product(w("attn_k.weight"), n, w("attn_k.bias")), p)
 			v[p] = product(w("attn_v.weight"), n, w("attn_v.bias"))
 			for h := 0; r.stored != nil && h < len(v[p]); h += r.headDim {
-				r.stored(k[p][h:][:r.headDim])
-				r.stored(v[p][h:][:r.headDim])
+				r.stored(k[p][h:][:r.headDim], true)
+				r.stored(v[p][h:][:r.headDim], false)
 			}
 		})
 		each(len(x), func(p int) {
