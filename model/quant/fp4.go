@@ -42,3 +42,41 @@ func dequantizeNVFP4(dst []float32, src []byte) {
 		}
 	}
 }
+
+// nearestFP4 names the level of levelsFP4 nearest to v.
+func nearestFP4(v float32) byte {
+	a, n := abs(v), byte(0)
+	for _, border := range [...]float32{0.5, 1.5, 2.5, 3.5, 5, 7, 10} {
+		if a > border {
+			n++
+		}
+	}
+	if v < 0 && n > 0 {
+		n |= 8
+	}
+	return n
+}
+
+// encodeMXFP4 tries the power of two that just holds the largest value, and its neighbours.
+func encodeMXFP4(dst []byte, x, w []float32) bool {
+	_, exp := math.Frexp(float64(x[largest(x)])) // below 2^exp; the largest level is 6 = 1.5·2^2
+	var least float32 = math.MaxFloat32
+	for e := exp - 4; e <= exp-1; e++ {
+		code := byte(max(0, min(e+127, 254)))
+		d := halfE8M0(code)
+		inv := inverse(d)
+		var sum float32
+		for i, v := range x {
+			off := v - d*levelsFP4[nearestFP4(v*inv)]
+			sum += w[i] * off * off
+		}
+		if sum < least {
+			least, dst[0] = sum, code
+		}
+	}
+	inv := inverse(halfE8M0(dst[0]))
+	for j := range 16 {
+		dst[1+j] = nearestFP4(x[j]*inv) | nearestFP4(x[j+16]*inv)<<4
+	}
+	return true
+}

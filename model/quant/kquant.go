@@ -16,3 +16,11 @@ func scales6(packed []byte) (scale, min [8]byte) {
 	}
 	return scale, min
 }
+
+// putScales6 packs what scales6 reads.
+func putScales6(packed []byte, scale, min *[16]float32) {
+	for i := range 4 {
+		s, m, s4, m4 := unsigned(scale[i]), unsigned(min[i]), unsigned(scale[i+4]), unsigned(min[i+4])
+		packed[i], packed[i+4], packed[i+8] = s|s4>>4<<6, m|m4>>4<<6, s4&15|m4<<4
+	}
+}

@@ -16,7 +16,7 @@ func dequantizeF32(dst []float32, src []byte) {
 	}
 }
 
-func quantizeF32(dst []byte, src []float32) int {
+func quantizeF32(dst []byte, src, _ []float32) int {
 	for i, x := range src {
 		le.PutUint32(dst[4*i:], math.Float32bits(x))
 	}
@@ -30,7 +30,7 @@ func dequantizeF16(dst []float32, src []byte) {
 }
 
 // quantizeF16 rounds to nearest, ties to even; what exceeds a half becomes infinite.
-func quantizeF16(dst []byte, src []float32) int {
+func quantizeF16(dst []byte, src, _ []float32) int {
 	for i, x := range src {
 		putHalf(dst[2*i:], x)
 	}
@@ -44,7 +44,7 @@ func dequantizeBF16(dst []float32, src []byte) {
 }
 
 // quantizeBF16 rounds to nearest, ties to even, and makes NaN quiet: ggml_compute_fp32_to_bf16.
-func quantizeBF16(dst []byte, src []float32) int {
+func quantizeBF16(dst []byte, src, _ []float32) int {
 	for i, x := range src {
 		b := math.Float32bits(x)
 		if x != x {

@@ -19,3 +19,23 @@ func dequantizeQ2_K(dst []float32, src []byte) {
 		}
 	}
 }
+
+func encodeQ2_K(dst []byte, x, w []float32) bool {
+	d, dmin, scales, mins, ok := affineBlock{sub: 16, hi: 3, top: 15}.fit(x, w)
+	if !ok {
+		return false
+	}
+	putHalf(dst[80:], d)
+	putHalf(dst[82:], dmin)
+	clear(dst[16:80])
+	for sub := range scales {
+		dst[sub] = unsigned(scales[sub]) | unsigned(mins[sub])<<4
+		inv, m := inverse(d*scales[sub]), dmin*mins[sub]
+		shift := sub / 2 % 4 * 2
+		quants := dst[16+sub/8*32+sub%2*16:][:16]
+		for j, v := range x[16*sub:][:16] {
+			quants[j] |= unsigned(nearest((v+m)*inv, 0, 3)) << shift
+		}
+	}
+	return true
+}

@@ -29,3 +29,31 @@ func dequantizeQ3_K(dst []float32, src []byte) {
 		}
 	}
 }
+
+var blockQ3_K = lineBlock{
+	sub: 16, sums: lineSums(-4, 3), scaleLo: -32, scaleHi: 31,
+	fit: func(x, w []float32) float32 { return fitScale(x, w, -4, 3) },
+}
+
+func encodeQ3_K(dst []byte, x, w []float32) bool {
+	d, scales, ok := blockQ3_K.scale(x, w)
+	if !ok {
+		return false
+	}
+	clear(dst)
+	putHalf(dst[108:], d)
+	for sub, s := range scales {
+		packed := unsigned(s + 32)
+		dst[96+sub%8] |= packed & 15 << (sub / 8 * 4)
+		dst[104+sub%4] |= packed >> 4 << (sub / 4 * 2)
+		inv := inverse(d * s)
+		at := sub % 2 * 16
+		highs, lows := dst[at:][:16], dst[32+sub/8*32+at:][:16]
+		for j, v := range x[16*sub:][:16] {
+			q := unsigned(nearest(v*inv, -4, 3) + 4)
+			highs[j] |= q >> 2 << (sub / 2)
+			lows[j] |= q & 3 << (sub / 2 % 4 * 2)
+		}
+	}
+	return true
+}

@@ -37,3 +37,33 @@ func dequantizeQ5_K(dst []float32, src []byte) {
 		}
 	}
 }
+
+func encodeQ4_K(dst []byte, x, w []float32) bool {
+	return encodeK(dst, x, w, 15, func(sub, j int, q byte) { dst[16+sub/2*32+j] |= q << (sub % 2 * 4) })
+}
+
+func encodeQ5_K(dst []byte, x, w []float32) bool {
+	return encodeK(dst, x, w, 31, func(sub, j int, q byte) {
+		dst[16+j] |= q >> 4 << sub
+		dst[48+sub/2*32+j] |= q & 15 << (sub % 2 * 4)
+	})
+}
+
+// encodeK writes the scales and calls put for each quant of 0..hi, into zeros.
+func encodeK(dst []byte, x, w []float32, hi float32, put func(sub, j int, q byte)) bool {
+	d, dmin, scales, mins, ok := affineBlock{sub: 32, hi: hi, top: 63}.fit(x, w)
+	if !ok {
+		return false
+	}
+	clear(dst)
+	putHalf(dst, d)
+	putHalf(dst[2:], dmin)
+	putScales6(dst[4:16], &scales, &mins)
+	for sub := range 8 {
+		inv, m := inverse(d*scales[sub]), dmin*mins[sub]
+		for j, v := range x[32*sub:][:32] {
+			put(sub, j, unsigned(nearest((v+m)*inv, 0, hi)))
+		}
+	}
+	return true
+}

@@ -28,3 +28,37 @@ func dequantizeQ5_1(dst []float32, src []byte) {
 
 // quant5 joins 4 low bits with the lowest bit of high.
 func quant5(low byte, high uint32) float32 { return float32(uint32(low) | high&1<<4) }
+
+func encodeQ5_0(dst []byte, x, w []float32) bool { return putQ5_0(dst, x, fitScale(x, w, -16, 15)) }
+
+// putQ5_0 writes a block with scale d.
+func putQ5_0(dst []byte, x []float32, d float32) bool {
+	if !putHalf(dst, d) {
+		return false
+	}
+	inv := inverse(half(dst))
+	split5(dst[2:], func(j int) byte { return unsigned(nearest(x[j]*inv, -16, 15) + 16) })
+	return true
+}
+
+func encodeQ5_1(dst []byte, x, w []float32) bool {
+	d, m := fitAffine(x, w, 31, false)
+	if okD, okM := putHalf(dst, d), putHalf(dst[2:], m); !okD || !okM {
+		return false
+	}
+	inv := inverse(half(dst))
+	m = half(dst[2:])
+	split5(dst[4:], func(j int) byte { return unsigned(nearest((x[j]-m)*inv, 0, 31)) })
+	return true
+}
+
+// split5 writes the 4 bytes of high bits and 16 of nibbles of 32 quants.
+func split5(dst []byte, quant func(j int) byte) {
+	var high uint32
+	for j := range 16 {
+		a, b := quant(j), quant(j+16)
+		high |= uint32(a>>4)<<j | uint32(b>>4)<<(j+16)
+		dst[4+j] = a&15 | b<<4
+	}
+	le.PutUint32(dst, high)
+}

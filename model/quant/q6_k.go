@@ -19,3 +19,28 @@ func dequantizeQ6_K(dst []float32, src []byte) {
 		}
 	}
 }
+
+var blockQ6_K = lineBlock{
+	sub: 16, sums: lineSums(-32, 31), scaleLo: -128, scaleHi: 127,
+	fit: func(x, w []float32) float32 { return fitScale(x, w, -32, 31) },
+}
+
+func encodeQ6_K(dst []byte, x, w []float32) bool {
+	d, scales, ok := blockQ6_K.scale(x, w)
+	if !ok {
+		return false
+	}
+	clear(dst)
+	putHalf(dst[208:], d)
+	for sub, s := range scales {
+		dst[192+sub] = byte(int8(s))
+		inv := inverse(d * s)
+		lows, highs := dst[sub/8*64+sub%4*16:][:16], dst[128+sub/8*32+sub%2*16:][:16]
+		for j, v := range x[16*sub:][:16] {
+			q := unsigned(nearest(v*inv, -32, 31) + 32)
+			lows[j] |= q & 15 << (sub / 4 % 2 * 4)
+			highs[j] |= q >> 4 << (sub / 2 % 4 * 2)
+		}
+	}
+	return true
+}

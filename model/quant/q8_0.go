@@ -10,21 +10,20 @@ func dequantizeQ8_0(dst []float32, src []byte) {
 	}
 }
 
-// quantizeQ8_0 is ggml's quantize_row_q8_0_ref: the largest magnitude becomes 127.
-func quantizeQ8_0(dst []byte, src []float32) int {
-	for i := 0; i < len(src); i, dst = i+group, dst[blockBytesQ8_0:] {
-		x := src[i : i+group]
-		at := largest(x)
-		d := abs(x[at]) / 127
-		if !putHalf(dst, d) {
-			return i + at
-		}
-		inv := inverse(d)
-		for j, v := range x {
-			dst[2+j] = byte(int8(math.Round(float64(v * inv)))) // halves away from zero, as roundf
-		}
+func encodeQ8_0(dst []byte, x, w []float32) bool {
+	return putQ8_0(dst, x, lineSums(-127, 127).search(x, w, spread(127), 127))
+}
+
+// putQ8_0 writes a block with scale d.
+func putQ8_0(dst []byte, x []float32, d float32) bool {
+	if !putHalf(dst, d) {
+		return false
 	}
-	return -1
+	inv := inverse(half(dst))
+	for j, v := range x {
+		dst[2+j] = byte(int8(nearest(v*inv, -127, 127)))
+	}
+	return true
 }
 
 // repackQ8_0 takes scales and quants apart: 32 i8 and one f16 per group.

@@ -23,7 +23,7 @@ type format struct {
 	dequantize func(dst []float32, src []byte)
 	// quantize encodes any number of whole blocks. It returns the index of a value that the format cannot
 	// hold (NaN, infinite, or too large for the block's scale), or -1.
-	quantize func(dst []byte, src []float32) int
+	quantize func(dst []byte, src, weights []float32) int
 
 	quantBytes, scaleBytes int // plane bytes per group of 32 columns
 
@@ -38,19 +38,19 @@ var formats = []format{
 	{gguf.F32, dequantizeF32, quantizeF32, 4 * group, 0, repackPlain, unpackPlain(dequantizeF32)},
 	{gguf.F16, dequantizeF16, quantizeF16, 2 * group, 0, repackPlain, unpackPlain(dequantizeF16)},
 	{gguf.BF16, dequantizeBF16, quantizeBF16, 2 * group, 0, repackPlain, unpackPlain(dequantizeBF16)},
-	{gguf.Q8_0, dequantizeQ8_0, quantizeQ8_0, group, 2, repackQ8_0, unpackQ8_0},
-	{gguf.Q4_0, dequantizeQ4_0, quantizeQ4_0, group / 2, 2, repackQ4_0, unpackQ4_0},
-	{gguf.Q4_1, dequantizeQ4_1, quantizeQ4_1, group / 2, 4, repackQ4_1, unpackQ4_1},
-	{t: gguf.Q5_0, dequantize: dequantizeQ5_0},
-	{t: gguf.Q5_1, dequantize: dequantizeQ5_1},
-	{t: gguf.Q2_K, dequantize: dequantizeQ2_K},
-	{t: gguf.Q3_K, dequantize: dequantizeQ3_K},
-	{t: gguf.Q4_K, dequantize: dequantizeQ4_K},
-	{t: gguf.Q5_K, dequantize: dequantizeQ5_K},
-	{t: gguf.Q6_K, dequantize: dequantizeQ6_K},
-	{t: gguf.IQ4_NL, dequantize: dequantizeIQ4_NL},
-	{t: gguf.IQ4_XS, dequantize: dequantizeIQ4_XS},
-	{t: gguf.MXFP4, dequantize: dequantizeMXFP4},
+	{gguf.Q8_0, dequantizeQ8_0, eachBlock(gguf.Q8_0, encodeQ8_0), group, 2, repackQ8_0, unpackQ8_0},
+	{gguf.Q4_0, dequantizeQ4_0, eachBlock(gguf.Q4_0, encodeQ4_0), group / 2, 2, repackQ4_0, unpackQ4_0},
+	{gguf.Q4_1, dequantizeQ4_1, eachBlock(gguf.Q4_1, encodeQ4_1), group / 2, 4, repackQ4_1, unpackQ4_1},
+	{t: gguf.Q5_0, dequantize: dequantizeQ5_0, quantize: eachBlock(gguf.Q5_0, encodeQ5_0)},
+	{t: gguf.Q5_1, dequantize: dequantizeQ5_1, quantize: eachBlock(gguf.Q5_1, encodeQ5_1)},
+	{t: gguf.Q2_K, dequantize: dequantizeQ2_K, quantize: eachBlock(gguf.Q2_K, encodeQ2_K)},
+	{t: gguf.Q3_K, dequantize: dequantizeQ3_K, quantize: eachBlock(gguf.Q3_K, encodeQ3_K)},
+	{t: gguf.Q4_K, dequantize: dequantizeQ4_K, quantize: eachBlock(gguf.Q4_K, encodeQ4_K)},
+	{t: gguf.Q5_K, dequantize: dequantizeQ5_K, quantize: eachBlock(gguf.Q5_K, encodeQ5_K)},
+	{t: gguf.Q6_K, dequantize: dequantizeQ6_K, quantize: eachBlock(gguf.Q6_K, encodeQ6_K)},
+	{t: gguf.IQ4_NL, dequantize: dequantizeIQ4_NL, quantize: eachBlock(gguf.IQ4_NL, encodeIQ4_NL)},
+	{t: gguf.IQ4_XS, dequantize: dequantizeIQ4_XS, quantize: eachBlock(gguf.IQ4_XS, encodeIQ4_XS)},
+	{t: gguf.MXFP4, dequantize: dequantizeMXFP4, quantize: eachBlock(gguf.MXFP4, encodeMXFP4)},
 	{t: gguf.IQ1_S, dequantize: dequantizeIQ1_S},
 	{t: gguf.IQ1_M, dequantize: dequantizeIQ1_M},
 	{t: gguf.IQ2_XXS, dequantize: dequantizeIQ2_XXS},
@@ -58,8 +58,8 @@ var formats = []format{
 	{t: gguf.IQ2_S, dequantize: dequantizeIQ2_S},
 	{t: gguf.IQ3_XXS, dequantize: dequantizeIQ3_XXS},
 	{t: gguf.IQ3_S, dequantize: dequantizeIQ3_S},
-	{t: gguf.TQ1_0, dequantize: dequantizeTQ1_0},
-	{t: gguf.TQ2_0, dequantize: dequantizeTQ2_0},
+	{t: gguf.TQ1_0, dequantize: dequantizeTQ1_0, quantize: eachBlock(gguf.TQ1_0, encodeTQ1_0)},
+	{t: gguf.TQ2_0, dequantize: dequantizeTQ2_0, quantize: eachBlock(gguf.TQ2_0, encodeTQ2_0)},
 	{t: gguf.NVFP4, dequantize: dequantizeNVFP4},
 	{t: gguf.Q1_0, dequantize: dequantizeQ1_0},
 	{t: gguf.Q2_0, dequantize: dequantizeQ2_0},
@@ -120,22 +120,29 @@ func Dequantize(t gguf.Type, src []byte, dst []float32) error {
 	return nil
 }
 
-// Quantize encodes src, a whole number of blocks of values, as type t, rounding as ggml's reference
-// quantisers do (quantize_row_*_ref in ggml-quants.c, without importance matrix). dst has the bytes of
-// those blocks. Errors are those of Dequantize, and a *ValueError for a value that a block format cannot
-// hold; dst is then incomplete.
+// Quantize encodes src, a whole number of blocks of values, as type t. A block format's scales are searched for those that leave
+// the least squared error. dst has the bytes of those blocks. Errors are those of Dequantize, and a *ValueError for a value that a
+// block format cannot hold; dst is then incomplete.
 func Quantize(t gguf.Type, src []float32, dst []byte) error {
-	f, err := formatOf(t)
-	if err != nil || !canQuantize(f) {
-		return &TypeError{t, "not a type that can be made", Quantizable()}
+	f, err := quantizable(t)
+	if err != nil {
+		return err
 	}
 	if err := checkBlocks(t, dst, src); err != nil {
 		return err
 	}
-	if i := f.quantize(dst, src); i >= 0 {
+	if i := f.quantize(dst, src, nil); i >= 0 {
 		return &ValueError{t, i, src[i]}
 	}
 	return nil
+}
+
+// quantizable returns the row of a type that can be made, or a *TypeError.
+func quantizable(t gguf.Type) (*format, error) {
+	if f, err := formatOf(t); err == nil && canQuantize(f) {
+		return f, nil
+	}
+	return nil, &TypeError{t, "not a type that can be made", Quantizable()}
 }
 
 // checkBlocks returns a *SizeError unless blocks and values are of the same whole number of blocks.

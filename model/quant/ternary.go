@@ -41,3 +41,41 @@ func dequantizeTQ2_0(dst []float32, src []byte) {
 		}
 	}
 }
+
+func encodeTQ1_0(dst []byte, x, w []float32) bool {
+	if !putHalf(dst[52:], fitTernary(x, w)) {
+		return false
+	}
+	inv := inverse(half(dst[52:]))
+	at := 0
+	for _, run := range runsTQ1 {
+		for j := range run.bytes {
+			n := 0
+			for digit := range 5 {
+				n *= 3
+				if digit < run.digits {
+					n += int(nearest(x[digit*run.bytes+j]*inv, -1, 1)) + 1
+				}
+			}
+			dst[at+j] = byte((n*256 + 242) / 243) // rounded up, so that the digits come out whole
+		}
+		at += run.bytes
+		x = x[run.bytes*run.digits:]
+	}
+	return true
+}
+
+func encodeTQ2_0(dst []byte, x, w []float32) bool {
+	if !putHalf(dst[64:], fitTernary(x, w)) {
+		return false
+	}
+	inv := inverse(half(dst[64:]))
+	clear(dst[:64])
+	for run := range 8 {
+		quants := dst[run/4*32:][:32]
+		for j, v := range x[32*run:][:32] {
+			quants[j] |= unsigned(nearest(v*inv, -1, 1)+1) << (run % 4 * 2)
+		}
+	}
+	return true
+}
