@@ -28,7 +28,7 @@ PACKAGES := ./... $(addprefix ./,$(patsubst %/,%,$(sort $(dir $(wildcard testdat
 SHADERS := out/shaders
 DUMP    := UMBRA_DUMP_SHADERS="$(CURDIR)/$(SHADERS)/wgsl"
 
-.PHONY: help run test bench bench-check build setup lint shaders-check shaders-clean fuzz soak clean
+.PHONY: help run test bench quant-table bench-check build setup lint shaders-check shaders-clean fuzz soak clean
 .NOTPARALLEL:
 
 ## help           list these targets
@@ -51,6 +51,10 @@ bench: build
 	go test -run '^$$' -bench . -timeout 1h $(PACKAGES)
 	$(UMBRA) bench
 	$(UMBRA) bench ops
+
+## quant-table    what each weight type costs: the table and plot of docs/quantization.md, for hours
+quant-table: build
+	go run ./cmd/quanttable -umbra $(UMBRA)
 
 ## bench-check    each kernel beside the adapter's peaks and a plain kernel: status 1 if one is far slower than recorded
 bench-check: build

@@ -31,9 +31,9 @@ type memoryReport struct {
 // roomy are limits that no plan meets: a plan within them shows what a model takes, whatever the adapter.
 var roomy = gpu.Limits{BufferSize: 1 << 40, StorageBindingSize: 4<<30 - 4}
 
-// planMemory works out what running a file takes, for sequences of context tokens (0: as many as a run takes). It gives the
+// planOf works out what running a file takes, for sequences of context tokens (0: as many as a run takes). It gives the
 // reason instead for a file that umbra cannot run, and an error for a plan the file does not allow.
-func planMemory(f *gguf.File, context, sequences int, kvType string) (*memoryReport, string, error) {
+func planOf(f *gguf.File, context, sequences int, kvType string) (*model.Plan, string, error) {
 	kv, err := model.ParseKVType(kvType)
 	if err != nil {
 		return nil, "", err
@@ -51,12 +51,17 @@ func planMemory(f *gguf.File, context, sequences int, kvType string) (*memoryRep
 	if err != nil {
 		return nil, "", err
 	}
-	c := p.Config
+	return &p, "", nil
+}
+
+// memoryOf sums a plan up.
+func memoryOf(p model.Plan) *memoryReport {
+	c, kv := p.Config, p.KVType
 	return &memoryReport{
-		Context: context, Sequences: sequences, Layers: c.Layers, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
+		Context: p.Context, Sequences: p.Sequences, Layers: c.Layers, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
 		KVType: kv.String(), KVElement: kv.Bytes(), KVScale: kv.ScaleBytes(), KVBytesPerToken: c.KVBytesPerToken(kv), KVTokens: p.Blocks * model.BlockSize,
 		Weights: p.Weights, KV: p.KV, Scratch: p.Scratch, Total: p.Weights + p.KV + p.Scratch,
-	}, "", nil
+	}
 }
 
 // write writes the plan for people, the KV sum with its factors.
