@@ -13,6 +13,7 @@
 package umbra
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -65,7 +66,7 @@ type Options struct {
 	// Tuned takes the kernels that `umbra tune` found fastest on this adapter, from the user's cache folder (package shaders/tuned). A file that
 	// does not fit is told to Warn and left alone; where there is none, and without Tuned, kernels are the defaults.
 	Tuned bool
-	// Warn is told of what ends no request, such as a full disk, by the goroutine that makes the next step, or by Open's. Nil: nobody is.
+	// Warn is told of what ends no request, such as a full disk or weights expanded at load, by the goroutine that makes the next step, or by Open's. Nil: nobody is.
 	Warn func(error)
 	// Profile measures kernels with timestamps; see Engine.Profile.
 	Profile bool
@@ -155,6 +156,11 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 	}
 	e.opened.Model = time.Since(start)
 	p := e.model.Plan()
+	for _, x := range p.Expanded {
+		if o.Warn != nil {
+			o.Warn(errors.New(x.String()))
+		}
+	}
 	c := scheduler.Config{BlockSize: model.BlockSize, Blocks: p.Blocks, MaxBatchTokens: p.BatchTokens, MaxSequences: p.Sequences,
 		Context: p.Context, Vocabulary: p.Config.Vocab, NoPrefixReuse: o.NoPrefixReuse, Policy: o.Policy}
 	steps := stepper{model: e.model, synchronous: o.Synchronous, record: o.OnStep}

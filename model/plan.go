@@ -40,6 +40,7 @@ type Plan struct {
 	Weights     uint64 // repacked planes, gains and biases
 	KV          uint64 // Blocks × BlockSize × Config.KVBytesPerToken
 	Scratch     uint64 // activations, inputs, logits
+	Expanded    []Expansion
 
 	kv      shaders.KVShape
 	weights *weights
@@ -71,7 +72,7 @@ func PlanFor(src Source, o Options, limits gpu.Limits) (Plan, error) {
 	if err != nil {
 		return p, err
 	}
-	p.Weights, p.weights = w.bytes(), w
+	p.Weights, p.weights, p.Expanded = w.bytes(), w, w.expanded()
 	p.KV = uint64(p.Blocks) * BlockSize * c.KVBytesPerToken(p.KVType)
 	p.scratch = p.sizeScratch(limits)
 	p.Scratch = p.scratch.total()
