@@ -100,6 +100,10 @@ func linearCases() []Case {
 			cases = append(cases, Case{name, func(b *bench) error { return b.linear(s, c.rows, v) }})
 		}
 	}
+	for i, f := range formats {
+		s := LinearShape{Format: f, N: 70, K: f.whole(352), Norm: i%2 == 0, Eps: 1e-5, Stride: 96}
+		cases = append(cases, Case{fmt.Sprintf("linear %s %dx%d rows 69 gemm", f.Name, s.N, s.K), func(b *bench) error { return b.linear(s, 69, gemmVariant) }})
+	}
 	for _, f := range formats {
 		if !f.Small {
 			continue

@@ -1,4 +1,5 @@
 // IQ4_XS: a block is 32 nibbles n, value d * scale * level(n), d that of 8 blocks (ggml block_iq4_xs).
+// A column takes MatvecStream about 4.7 instructions, with 4 rows a lane (counted, for NVIDIA; q4_0 takes 3.9).
 {% template "levels_iq4" . %}
 
 // Scale is what scales four blocks: an i8 each, and their super-block's d.

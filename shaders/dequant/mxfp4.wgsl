@@ -1,5 +1,6 @@
 // MXFP4: a block is 32 E2M1 numbers times a power of two (OCP Microscaling Formats 1.0; ggml block_mxfp4). Levels are twice theirs, and
 // scales half: 2^(e-128).
+// A column takes MatvecStream about 4.6 instructions, with 4 rows a lane (counted, for NVIDIA; q4_0 takes 3.9).
 {% template "vec_piece" %}
 fn turn(p: Piece) -> Piece { return Piece(p.q.yzww); }
 

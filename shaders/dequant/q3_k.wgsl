@@ -1,6 +1,7 @@
 // Q3_K: a block is 32 q of 3 bits, value d * (scale - 32) * (q - 4), with 6 bits of scale for each 16 columns and d for 8 blocks (ggml
 // block_q3_K). Piece has the low bits of column 8u + i at bit 4i of word u if u < 2, else at bit 4i + 2 of word u - 2, and its high bit at
 // bit 4i + u of h.
+// A column takes MatvecStream about 5.1 instructions, with 4 rows a lane (counted, for NVIDIA; q4_0 takes 3.9).
 struct Piece { q: vec2<u32>, h: u32 }
 fn load_piece(row: u32, i: u32) -> Piece { return Piece(wq[row * QUANT_VECS + i], ws[row * SCALE_WORDS + i]); }
 fn turn(p: Piece) -> Piece { return Piece(vec2<u32>(p.q.y, p.q.x >> 2u), p.h >> 1u); }

@@ -1,6 +1,7 @@
 // Q6_K: a block is 32 q of 6 bits, value d * scale * (q - 32), with a scale for each 16 columns and d for 8 blocks (ggml block_q6_K).
 // Piece has nibbles in column order, and in h the two high bits of column 8u + 2k + i at bit 8k + 2i + 4 of word u if u < 2, else at bit
 // 8k + 2i of word u - 2.
+// A column takes MatvecStream about 5.1 instructions, with 4 rows a lane (counted, for NVIDIA; q4_0 takes 3.9).
 struct Piece { q: vec4<u32>, h: vec2<u32> }
 fn load_piece(row: u32, i: u32) -> Piece {
 	let at = row * SCALE_WORDS + i * 2u;
