@@ -15,8 +15,7 @@ type Expansion struct {
 }
 
 func (e Expansion) String() string {
-	return fmt.Sprintf("tensor type %v is expanded to %v at load (%.1f MB -> %.1f MB, %d tensors)",
-		e.From, e.To, float64(e.Bytes)/1e6, float64(e.Expanded)/1e6, e.Tensors)
+	return fmt.Sprintf("tensor type %v is expanded to %v at load (%.1f MB -> %.1f MB)", e.From, e.To, float64(e.Bytes)/1e6, float64(e.Expanded)/1e6)
 }
 
 // expanded lists expansions, each type once, in the order in which the weights name them.

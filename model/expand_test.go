@@ -64,7 +64,7 @@ func TestPlanExpands(t *testing.T) {
 	}
 	assert.Greater(t, p.Weights, p.Expanded[0].Expanded+p.Expanded[1].Expanded)
 	assert.Equal(t, 1, p.Expanded[1].Tensors)
-	assert.Equal(t, "tensor type TQ1_0 is expanded to Q4_0 at load (0.0 MB -> 0.0 MB, 1 tensors)", p.Expanded[1].String())
+	assert.Equal(t, "tensor type TQ1_0 is expanded to Q4_0 at load (0.0 MB -> 0.0 MB)", p.Expanded[1].String())
 }
 
 // A scale that is no number ends the load with the tensor's name.

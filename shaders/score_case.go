@@ -66,7 +66,7 @@ func (b *bench) score(vocab int) error {
 		return err
 	}
 	good := 0
-	for scoreRows[good].bad == false {
+	for !scoreRows[good].bad {
 		good++
 	}
 	var want []float32

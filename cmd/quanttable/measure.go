@@ -127,7 +127,7 @@ func (t *table) file(name string) string { return filepath.Join(t.work, name) }
 // prepare makes the F32 model, what it makes of the text, and an importance matrix if a type wants one, unless they are there.
 func (t *table) prepare(ctx context.Context, model string, types []string) error {
 	wanted := [][]string{
-		{"f32.gguf", "quantize", "--quiet", model, t.file("f32.gguf"), "f32"},
+		{"f32.gguf", "quantize", model, t.file("f32.gguf"), "f32"},
 		{"base.umbra-kl", "perplexity", "-m", t.file("f32.gguf"), "--kl-base", t.file("base.umbra-kl"), t.file("validation.go.txt")},
 	}
 	if slices.ContainsFunc(types, calibrated) {
@@ -152,7 +152,7 @@ func (t *table) row(ctx context.Context, kind string, all *results) (r row, err 
 	path := t.file("f32.gguf")
 	if kind != "f32" {
 		path = t.file(strings.ReplaceAll(kind, "*", "-imatrix") + ".gguf")
-		args := []string{"quantize", "--quiet"}
+		args := []string{"quantize"}
 		if calibrated(kind) {
 			args = append(args, "--imatrix", t.file("imatrix.gguf"))
 		}

@@ -10,6 +10,7 @@ type cli struct {
 	Run        runCommand        `cmd:"" help:"Continue a prompt, or a file of prompts."`
 	Devices    devicesCommand    `cmd:"" help:"List the adapters, their limits, and which one would be used."`
 	Inspect    inspectCommand    `cmd:"" help:"Show a model file: metadata, tensors, and the memory it takes to run."`
+	Quantize   quantizeCommand   `cmd:"" help:"Write a model with its weights in fewer bits."`
 	Tokenize   tokenizeCommand   `cmd:"" help:"Turn text into token ids, or ids into text."`
 	Perplexity perplexityCommand `cmd:"" help:"Measure how well a model foretells a text, and how far it is from another."`
 	Imatrix    imatrixCommand    `cmd:"" help:"Collect an importance matrix for quantize: how large the inputs of each weight matrix are over a text."`

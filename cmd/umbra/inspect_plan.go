@@ -26,6 +26,17 @@ type memoryReport struct {
 	KV              uint64 `json:"kv_bytes"`
 	Scratch         uint64 `json:"scratch_bytes"`
 	Total           uint64 `json:"total_bytes"`
+	// Expanded are the types that become larger ones when the file is loaded, which Weights counts.
+	Expanded []expansionReport `json:"expanded,omitempty"`
+}
+
+type expansionReport struct {
+	From    string `json:"from"`
+	To      string `json:"to"`
+	Tensors int    `json:"tensors"`
+	Bytes   uint64 `json:"bytes"` // in the file
+	After   uint64 `json:"expanded_bytes"`
+	text    string
 }
 
 // roomy are limits that no plan meets: a plan within them shows what a model takes, whatever the adapter.
@@ -57,10 +68,14 @@ func planOf(f *gguf.File, context, sequences int, kvType string) (*model.Plan, s
 // memoryOf sums a plan up.
 func memoryOf(p model.Plan) *memoryReport {
 	c, kv := p.Config, p.KVType
+	var expanded []expansionReport
+	for _, x := range p.Expanded {
+		expanded = append(expanded, expansionReport{x.From.String(), x.To.String(), x.Tensors, x.Bytes, x.Expanded, x.String()})
+	}
 	return &memoryReport{
 		Context: p.Context, Sequences: p.Sequences, Layers: c.Layers, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
 		KVType: kv.String(), KVElement: kv.Bytes(), KVScale: kv.ScaleBytes(), KVBytesPerToken: c.KVBytesPerToken(kv), KVTokens: p.Blocks * model.BlockSize,
-		Weights: p.Weights, KV: p.KV, Scratch: p.Scratch, Total: p.Weights + p.KV + p.Scratch,
+		Weights: p.Weights, KV: p.KV, Scratch: p.Scratch, Total: p.Weights + p.KV + p.Scratch, Expanded: expanded,
 	}
 }
 
@@ -79,6 +94,9 @@ func (m memoryReport) write(w io.Writer) error {
 	t.Row("total", term.Count(m.Total), term.Bytes(m.Total))
 	if _, err := t.WriteTo(w); err != nil {
 		return err
+	}
+	for _, x := range m.Expanded {
+		fmt.Fprintln(w, x.text)
 	}
 	_, err := fmt.Fprintf(w, "each token of context adds %s of KV\n", term.Bytes(m.KVBytesPerToken))
 	return err

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"umbra/model/quant/mix"
 )
 
 // Exit statuses.
@@ -49,6 +52,7 @@ func run(args []string, c *console) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Exit(func(int) { helped = true }), // --help; kong goes on parsing, run doesn't
 		kong.Bind(c),
+		kong.Vars{"mixes": strings.Join(mix.Names(), ", ")},
 	)
 	if err != nil {
 		panic(err) // a malformed struct tag of ours

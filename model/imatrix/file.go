@@ -2,6 +2,7 @@ package imatrix
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -25,8 +26,11 @@ const (
 // Load reads a file. It is refused as a whole if an entry is incomplete, or holds a number that cannot be.
 func Load(path string) (*Matrix, error) {
 	f, err := gguf.Open(path)
-	if err != nil {
+	if errors.Is(err, gguf.ErrMagic) {
 		return nil, fmt.Errorf("%w; an importance matrix in the older .dat format must be converted first (llama-imatrix --in-file OLD -o NEW.gguf)", err)
+	}
+	if err != nil {
+		return nil, err
 	}
 	defer f.Close()
 	m, err := Read(f)

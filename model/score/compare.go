@@ -8,7 +8,7 @@ import (
 	"umbra/model/klfile"
 )
 
-// ErrNoNumbers: a model's logits are no probabilities.
+// ErrNoNumbers is for logits that are no probabilities.
 var ErrNoNumbers = errors.New("score: the model's logits are not numbers here")
 
 // Divergence is how far a model's distribution of one token is from a base model's.

@@ -49,7 +49,7 @@ func Sizes(src model.Source, tokens, rows int, limits gpu.Limits) (model.Options
 }
 
 // maxLogits is how many bytes of a step's logits are enough.
-const maxLogits = 512 << 20
+const maxLogits = 128 << 20
 
 // blocks is how many KV blocks so many tokens take.
 func blocks(tokens int) int { return (tokens + model.BlockSize - 1) / model.BlockSize }

@@ -23,7 +23,6 @@ func TestCount(t *testing.T) {
 	var b bytes.Buffer
 	p := newProgress(&b, "perplexity", 0)
 	p.unit = "tok"
-	p.Set(100, 400)
 	p.Describe("perplexity 7.25")
 	p.Set(200, 400)
 	assert.Contains(t, b.String(), "tok/")
