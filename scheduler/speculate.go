@@ -79,6 +79,23 @@ type Speculated struct {
 	Times pace.Totals
 }
 
+// Since is what has come since an earlier count.
+func (s Speculated) Since(before Speculated) Speculated {
+	s.Turns -= before.Turns
+	s.Tokens -= before.Tokens
+	for i := range s.Proposed {
+		s.Proposed[i] -= before.Proposed[i]
+		s.Accepted[i] -= before.Accepted[i]
+	}
+	t, b := &s.Times, before.Times
+	t.Step -= b.Step
+	t.Drafts -= b.Drafts
+	t.Passes -= b.Passes
+	t.Behind -= b.Behind
+	t.Plain -= b.Plain
+	return s
+}
+
 // Asks returns the sequences that can have proposals in the step that Next is to lay out, and for which these are likely to pay;
 // none while a step is in flight. Who drives the scheduler may fill their Proposals in before it calls Next.
 func (s *Scheduler) Asks() []Ask {
@@ -206,9 +223,14 @@ func (s *Scheduler) guessOthers(a *Ask) {
 	}
 }
 
-// worth reports whether a proposal from a text is worth its row.
+// worth reports whether a proposal from a text is worth its row. Now and then one is made that is not: it may be by now.
 func (s *Scheduler) worth(a Ask, level int, chance, rate float64) bool {
-	return a.Prices.Worth(level, chance, rate, true)
+	const often = 32
+	if a.Prices.Worth(level, chance, rate, true) {
+		return true
+	}
+	s.spared++
+	return level == 0 && s.spared%often == 0
 }
 
 // speculate adds proposals to planned shares, as far as what is left of the budget, outputs and free blocks go: nobody waits or gives

@@ -7,13 +7,16 @@ const mostRows = 64
 type Costs struct{ known [mostRows + 1]float64 }
 
 // Learn takes what a step cost. Steps that were faster than thought count more than slower ones, and none for more than twice
-// what was thought: noise and compilations only ever add.
-func (c *Costs) Learn(rows int, cost float64) {
+// what was thought: noise and compilations only ever add. thought is what was, where no step of so many rows was measured before;
+// 0 if nothing.
+func (c *Costs) Learn(rows int, cost, thought float64) {
 	const faster, slower = 0.4, 0.1
 	if rows < 1 || rows > mostRows || cost <= 0 {
 		return
 	}
 	switch was := c.known[rows]; {
+	case was == 0 && thought > 0:
+		c.known[rows] = min(cost, 2*thought)
 	case was == 0:
 		c.known[rows] = cost
 	case cost < was:

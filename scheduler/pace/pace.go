@@ -33,6 +33,7 @@ type Totals struct {
 type Pacer struct {
 	always   bool
 	rates    Rates
+	judged   [Classes]int
 	plain    Costs             // of steps that asked for no proposals
 	asking   Costs             // of those that did
 	drafts   Costs             // of making one proposal, by sequences
@@ -45,7 +46,7 @@ type Pacer struct {
 // gate is whether proposals pay at a number of sequences.
 type gate struct {
 	gain   float64 // average tokens that a sequence gained in a step, less what it cost
-	tried  int     // steps since it was opened
+	credit float64 // those gained since it was opened, at most the most
 	closed int     // steps left until it is opened again
 	pause  int     // steps that it was closed for last
 }
@@ -53,12 +54,11 @@ type gate struct {
 const (
 	least     = 2    // plain steps of a size that are measured before any with proposals
 	remeasure = 400  // steps with proposals after which plain ones are measured again
-	shortest  = 32   // steps that a gate is closed for at first
-	longest   = 1024 // and at most
-	tries     = 4    // steps that a gate is open for at least
-	steady    = 64   // and after which its next pause is the shortest again
-	loss      = -0.03
-	weight    = 0.06 // of a step in gate.gain
+	shortest  = 48   // steps that a gate is closed for at first
+	longest   = 1024 // and at most; each time it is twice as long, until it pays
+	debt      = 2    // tokens a sequence may lose before a gate closes
+	credit    = 3    // tokens gained that count against later losses
+	weight    = 0.05 // of a step in gate.gain
 	hope      = 0.25 // a sequence's gain in a step, while little is known of it
 )
 
@@ -73,8 +73,10 @@ func (p *Pacer) Totals() Totals { return p.totals }
 
 // Judged learns what became of a verified proposal, for the rates of its sequence too.
 func (p *Pacer) Judged(own *Rates, class uint8, accepted bool) {
-	own.Learn(class, accepted, 0.1)
-	p.rates.Learn(class, accepted, 0.03)
+	const first, one, all = 4, 0.1, 0.03 // how many outcomes the first guess is worth, and what the latest is worth then
+	p.judged[class]++
+	own.Learn(class, accepted, one)
+	p.rates.Learn(class, accepted, max(all, 1/float64(first+p.judged[class])))
 }
 
 // gate is that of a number of sequences: 1, 2, 3-4, 5-8 and so on.
@@ -108,7 +110,7 @@ func (p *Pacer) Prices(s Step) (prices Prices) {
 	prices.Draft = worth * p.drafts.Of(s.Asked) / float64(s.Asked)
 	prices.Second = worth
 	g := p.gate(s.Sequences)
-	if prices.Gain = g.gain; g.tried < steady {
+	if prices.Gain = g.gain; g.credit < credit {
 		prices.Gain = max(hope, g.gain)
 	}
 	return prices
@@ -127,7 +129,7 @@ func (p *Pacer) with(rows int) float64 {
 // Took learns what a step took. Of steps with Others it learns no more than what proposals cost.
 func (p *Pacer) Took(s Step, t Times) {
 	if t.Passes > 0 {
-		p.drafts.Learn(s.Asked, t.Drafts/float64(t.Passes))
+		p.drafts.Learn(s.Asked, t.Drafts/float64(t.Passes), 0)
 	}
 	n := s.Sequences
 	if s.Others > 0 || n == 0 || n > mostRows {
@@ -135,11 +137,11 @@ func (p *Pacer) Took(s Step, t Times) {
 	}
 	g := p.gate(n)
 	if s.Asked == 0 {
-		p.plain.Learn(n, t.Step)
+		p.plain.Learn(n, t.Step, 0)
 		p.measured[n]++
 		if g.closed > 0 {
 			if g.closed--; g.closed == 0 {
-				g.tried, g.gain = 0, 0
+				g.credit, g.gain = 0, 0
 			}
 		}
 		return
@@ -147,7 +149,7 @@ func (p *Pacer) Took(s Step, t Times) {
 	if p.asked[n]++; p.asked[n] > remeasure {
 		p.asked[n], p.measured[n] = 0, 0
 	}
-	p.asking.Learn(s.Rows, t.Step)
+	p.asking.Learn(s.Rows, t.Step, p.with(s.Rows))
 	p.totals.Step += t.Step
 	p.totals.Drafts += t.Drafts
 	p.totals.Behind += t.Behind
@@ -165,14 +167,13 @@ func (p *Pacer) Took(s Step, t Times) {
 
 // learn takes what a sequence gained in a step.
 func (g *gate) learn(gain float64) {
-	g.tried++
 	g.gain += weight * (gain - g.gain)
-	if g.tried == steady {
+	g.credit = min(credit, g.credit+gain)
+	switch {
+	case g.credit == credit:
 		g.pause = 0
+	case g.credit < -debt:
+		g.pause = min(longest, max(shortest, 2*g.pause))
+		g.closed = g.pause
 	}
-	if g.tried < tries || g.gain > loss {
-		return
-	}
-	g.pause = min(longest, max(shortest, 2*g.pause))
-	g.closed = g.pause
 }
