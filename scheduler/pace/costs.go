@@ -4,19 +4,21 @@ package pace
 const mostRows = 64
 
 // Costs are what steps cost by their number of rows, as measured. The zero value knows nothing.
-type Costs struct{ known [mostRows + 1]float64 }
+type Costs struct {
+	known [mostRows + 1]float64
+	seen  [mostRows + 1]bool // once or more
+}
 
 // Learn takes what a step cost. Steps that were faster than thought count more than slower ones, and none for more than twice
-// what was thought: noise and compilations only ever add. thought is what was, where no step of so many rows was measured before;
-// 0 if nothing.
-func (c *Costs) Learn(rows int, cost, thought float64) {
+// what was thought: noise only ever adds. The first of its number of rows counts for nothing, as kernels may have been compiled in it.
+func (c *Costs) Learn(rows int, cost float64) {
 	const faster, slower = 0.4, 0.1
 	if rows < 1 || rows > mostRows || cost <= 0 {
 		return
 	}
 	switch was := c.known[rows]; {
-	case was == 0 && thought > 0:
-		c.known[rows] = min(cost, 2*thought)
+	case !c.seen[rows]:
+		c.seen[rows] = true
 	case was == 0:
 		c.known[rows] = cost
 	case cost < was:

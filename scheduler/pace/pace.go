@@ -129,7 +129,7 @@ func (p *Pacer) with(rows int) float64 {
 // Took learns what a step took. Of steps with Others it learns no more than what proposals cost.
 func (p *Pacer) Took(s Step, t Times) {
 	if t.Passes > 0 {
-		p.drafts.Learn(s.Asked, t.Drafts/float64(t.Passes), 0)
+		p.drafts.Learn(s.Asked, t.Drafts/float64(t.Passes))
 	}
 	n := s.Sequences
 	if s.Others > 0 || n == 0 || n > mostRows {
@@ -137,7 +137,7 @@ func (p *Pacer) Took(s Step, t Times) {
 	}
 	g := p.gate(n)
 	if s.Asked == 0 {
-		p.plain.Learn(n, t.Step, 0)
+		p.plain.Learn(n, t.Step)
 		p.measured[n]++
 		if g.closed > 0 {
 			if g.closed--; g.closed == 0 {
@@ -149,7 +149,7 @@ func (p *Pacer) Took(s Step, t Times) {
 	if p.asked[n]++; p.asked[n] > remeasure {
 		p.asked[n], p.measured[n] = 0, 0
 	}
-	p.asking.Learn(s.Rows, t.Step, p.with(s.Rows))
+	p.asking.Learn(s.Rows, t.Step)
 	p.totals.Step += t.Step
 	p.totals.Drafts += t.Drafts
 	p.totals.Behind += t.Behind
@@ -160,7 +160,7 @@ func (p *Pacer) Took(s Step, t Times) {
 	}
 	p.totals.Plain += plain * float64(s.Gained) / float64(n)
 	if !p.always {
-		cost := (p.with(s.Rows) + t.Drafts - plain) * float64(n) / plain
+		cost := (p.with(s.Rows) + float64(t.Passes)*p.drafts.Of(s.Asked) - plain) * float64(n) / plain
 		g.learn((float64(s.Gained-n) - cost) / float64(s.Asked))
 	}
 }
