@@ -101,6 +101,6 @@ func (o Options) sizes() (model.Options, error) {
 	if err != nil {
 		return model.Options{}, err
 	}
-	return model.Options{Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Blocks: o.Blocks, KVBytes: o.KVBytes,
+	return model.Options{Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Proposals: o.Speculation.rows(o.Sequences), Blocks: o.Blocks, KVBytes: o.KVBytes,
 		KVType: kv, Progress: o.Progress, Warm: o.warm(), Lazy: o.Lazy}, nil
 }

@@ -14,7 +14,8 @@ import (
 type StepRecord struct {
 	// Number counts the engine's steps from 1.
 	Number int
-	// Rows is the token rows computed: DecodeRows of sequences with one row in the step, PrefillRows of those with more.
+	// Rows is the token rows computed: DecodeRows of sequences with one row in the step, and of proposals that follow it;
+	// PrefillRows of those with more.
 	Rows, PrefillRows, DecodeRows int
 	// Outputs is how many rows wanted output.
 	Outputs int
@@ -36,6 +37,9 @@ type StepRecord struct {
 	// busy with another step meanwhile. Device is the time from when it could begin, handed over and with the step before it
 	// over, to its end. Idle is how long, at most, the device had nothing to do before that, for want of the host.
 	Host, Submit, Device, Idle time.Duration
+	// Proposed is how many of Rows were proposals. Draft is the time that it took to make them, which is a part of Idle.
+	Proposed int
+	Draft    time.Duration
 	// Err is why the step failed, if it did.
 	Err error
 }
@@ -58,8 +62,9 @@ func RecordStep(b *batch.Batch, before, now scheduler.Stats) StepRecord {
 	words := (now.Blocks + 63) / 64
 	seen, shared := make([]uint64, words), make([]uint64, words) // a bit for each block
 	for _, s := range b.Sequences {
-		if s.Rows == 1 {
-			r.DecodeRows++
+		if s.Outputs == s.Rows || s.Rows == 1 {
+			r.DecodeRows += s.Rows
+			r.Proposed += s.Rows - 1
 		} else {
 			r.PrefillRows += s.Rows
 		}

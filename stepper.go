@@ -6,6 +6,7 @@ import (
 	"umbra/model"
 	"umbra/scheduler"
 	"umbra/scheduler/batch"
+	"umbra/scheduler/pace"
 )
 
 // stepper takes the scheduler and the model through one step after the other, and records them where someone asked.
@@ -14,6 +15,7 @@ type stepper struct {
 	scheduler   *scheduler.Scheduler
 	model       *model.Model
 	swapper     *swapper // nil: nothing is swapped
+	drafter     *drafter // nil: no draft model makes proposals
 	synchronous bool     // no step is laid out before the one before it is over
 	record      func(StepRecord)
 
@@ -30,6 +32,7 @@ type flying struct {
 	err    error     // it could not be handed over
 	begin  time.Time // when the device could begin with it
 	end    time.Time // when it was seen to be over, if that was before it was waited for
+	drafts pace.Times
 	record StepRecord
 }
 
@@ -87,6 +90,10 @@ func (s *stepper) land() (events []scheduler.Event, at time.Time) {
 	}
 	r.Device = f.end.Sub(f.begin)
 	r.Host += time.Since(at)
+	if r.Err == nil {
+		f.drafts.Step = (r.Time() - r.Draft).Seconds()
+		s.scheduler.Took(f.drafts)
+	}
 	if s.swapper != nil && r.Err == nil {
 		s.scheduler.SetCosts(s.swapper.learn(f.batch, r.Device))
 	}
@@ -99,19 +106,24 @@ func (s *stepper) land() (events []scheduler.Event, at time.Time) {
 // launch hands the next step to the device. It reports false if there is none yet.
 func (s *stepper) launch() bool {
 	start := time.Now()
+	f := flying{}
+	if s.drafter != nil {
+		f.drafts = s.drafter.propose(s.scheduler.Asks())
+	}
+	drafted := time.Now()
 	b := s.scheduler.Next()
 	if b == nil {
 		return false
 	}
 	s.steps++
-	f := flying{batch: b}
-	scheduled := time.Since(start)
+	f.batch = b
+	scheduled := time.Since(drafted)
 	if s.record != nil {
 		now := s.scheduler.Stats()
 		f.record = RecordStep(b, s.last, now)
 		s.last = now
 	}
-	f.record.Number = s.steps
+	f.record.Number, f.record.Draft = s.steps, drafted.Sub(start)
 	recorded := time.Now() // recording is not the step's time
 	if s.swapper != nil {
 		f.err = s.swapper.swap(b)

@@ -102,7 +102,7 @@ func (s *swapper) learn(b *batch.Batch, took time.Duration) scheduler.Costs {
 	const chunk = 16 // rows of one sequence that make it prefill
 	rows := 0
 	for _, q := range b.Sequences {
-		if q.Rows >= chunk {
+		if q.Rows >= chunk && q.Outputs < q.Rows {
 			rows += q.Rows
 		}
 	}

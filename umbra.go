@@ -61,6 +61,8 @@ type Options struct {
 	// what is left.
 	SwapBytes, SwapDiskBytes uint64
 	SwapDir                  string
+	// Speculation says where proposals of several tokens a step come from; the zero value makes none.
+	Speculation Speculation
 	// Synchronous lays no step out before the one before it is over. It is slower, and for measurements.
 	Synchronous bool
 	// Tuned takes the kernels that `umbra tune` found fastest on this adapter, from the user's cache folder (package shaders/tuned). A file that
@@ -89,6 +91,7 @@ type Engine struct {
 	tokens *tokenizer.Tokenizer // nil if the source has none
 	eog    []int32
 	store  *kvswap.Store // nil if nothing is swapped
+	draft  *model.Model  // nil if no draft model makes proposals
 	loop   *loop
 	opened Opened
 	tuned  Tuned
@@ -175,6 +178,17 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 		c.Preemption, c.Store = o.Preemption, e.store
 		steps.swapper = &swapper{model: e.model, store: e.store, warn: o.Warn}
 	}
+	if c.Speculation, err = o.Speculation.scheduler(p, e.tokens); err != nil {
+		return nil, err
+	}
+	if o.Speculation.By == ByDraft {
+		if e.draft, err = e.openDraft(o); err != nil {
+			return nil, err
+		}
+		if steps.drafter, err = newDrafter(e.draft, e.device.Info(), o.Warn); err != nil {
+			return nil, err
+		}
+	}
 	if e.tokens != nil {
 		if n := e.tokens.Size(); n != p.Config.Vocab {
 			return nil, fmt.Errorf("umbra: the tokenizer has %d tokens, the model %d rows of embeddings", n, p.Config.Vocab)
@@ -206,6 +220,9 @@ func (e *Engine) release() (err error) {
 	if e.store != nil {
 		err = e.store.Close()
 	}
+	if e.draft != nil {
+		e.draft.Release()
+	}
 	if e.model != nil {
 		e.model.Release()
 	}
@@ -229,6 +246,7 @@ type Info struct {
 	Name         string
 	Context      int
 	Plan         model.Plan
+	Draft        *model.Plan // of the draft model, if there is one
 	Memory       gpu.Account
 	Opened       Opened
 	Tuned        Tuned
@@ -261,8 +279,13 @@ func (e *Engine) tuning(o Options) shaders.Tuning {
 // Info describes the engine as it is now.
 func (e *Engine) Info() Info {
 	p := e.model.Plan()
-	return Info{e.device.Info(), e.device.Verdicts(), p.Config.Architecture, p.Config.Name, p.Context, p, e.device.Memory(),
+	info := Info{e.device.Info(), e.device.Verdicts(), p.Config.Architecture, p.Config.Name, p.Context, p, nil, e.device.Memory(),
 		e.opened, e.tuned, e.device.Compiled()}
+	if e.draft != nil {
+		draft := e.draft.Plan()
+		info.Draft = &draft
+	}
+	return info
 }
 
 // Profile is the time each kernel has taken, longest first, if Options.Profile was set.

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -97,6 +98,35 @@ func TestReleaseFreesAndForgets(t *testing.T) {
 	require.Equal(t, 4, b.Free(), "a second release has nothing to give")
 	require.True(t, x.Grow(1), "an empty table grows again")
 	require.Equal(t, []int32{0, 1, 2, 3}, before, "slices handed out keep their values")
+}
+
+func TestShrink(t *testing.T) {
+	b := pool(t, 6, 2)
+	x := b.Table()
+	require.True(t, x.Grow(7))
+	held := x.Blocks(7)
+	before := slices.Clone(held)
+	x.Seal([]int32{5, 6})
+	x.Shrink(3)
+	require.Equal(t, 3, x.Len())
+	require.Equal(t, 4, b.Free())
+	require.NoError(t, b.Check(x))
+	require.NoError(t, x.Holds([]int32{5, 6, 7}))
+	require.EqualError(t, x.Holds([]int32{5, 8}), "cache: block 0, a table's number 0, is remembered with tokens [5 6], want [5 8]")
+	require.Panics(t, func() { x.Shrink(1) }, "it would be written to again")
+	require.Panics(t, func() { x.Shrink(4) })
+	y := x.Fork()
+	require.True(t, y.Grow(3))
+	_, ok := y.TakeCopy()
+	require.True(t, ok, "the partial block is shared")
+	require.Equal(t, before, held, "slices handed out keep their values")
+	y.Shrink(3)
+	x.Shrink(2)
+	x.Shrink(0)
+	require.NoError(t, b.Check(x, y))
+	require.True(t, x.Grow(1))
+	require.NotEqual(t, int32(0), x.Blocks(1)[0], "what is remembered stays")
+	require.NoError(t, b.Check(x, y))
 }
 
 func TestReleaseHonoursReferences(t *testing.T) {

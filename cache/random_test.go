@@ -41,7 +41,7 @@ func TestRandom(t *testing.T) {
 				if len(tables) > 0 {
 					x = tables[r.IntN(len(tables))]
 				}
-				switch n := r.IntN(10); {
+				switch n := r.IntN(11); {
 				case x == nil || n == 0:
 					x = &written{Table: b.Table()}
 					var like []int32
@@ -63,6 +63,8 @@ func TestRandom(t *testing.T) {
 					y.append(x.tokens)
 					tables = append(tables, y)
 				case n < 9:
+					x.shrink(r, did)
+				case n < 10:
 					x.Release()
 					x.tokens, x.chain = nil, nil
 					tables = deleteTable(tables, x)
@@ -142,6 +144,17 @@ func (x *written) grow(t *testing.T, r *rand.Rand, slots []uint64, did map[strin
 		p := len(x.tokens) - 1
 		slots[x.Slot(p)] = x.chain[p]
 	}
+}
+
+// shrink gives back a random end, unless that cuts a remembered block.
+func (x *written) shrink(r *rand.Rand, did map[string]int) {
+	n := r.IntN(x.Len() + 1)
+	if n%x.pool.size != 0 && x.pool.known.has(x.ids[n/x.pool.size]) {
+		return
+	}
+	x.Shrink(n)
+	x.tokens, x.chain = x.tokens[:n:n], x.chain[:n:n]
+	did["shrunk"]++
 }
 
 // swap keeps what some tables hold elsewhere, lets another take their blocks, and brings back what fits again. It

@@ -94,6 +94,20 @@ func (t *Table) Fork() *Table {
 	return &Table{pool: t.pool, ids: slices.Clone(t.ids), tokens: t.tokens, sealed: t.sealed}
 }
 
+// Holds returns an error unless what is remembered of the table's sealed blocks is the beginning of tokens.
+func (t *Table) Holds(tokens []int32) error {
+	size := t.pool.size
+	if t.sealed*size > len(tokens) {
+		return fmt.Errorf("cache: %d blocks of %d are sealed for %d tokens", t.sealed, size, len(tokens))
+	}
+	for i, id := range t.ids[:t.sealed] {
+		if known := t.pool.known.blocks[id].tokens; !slices.Equal(known, tokens[i*size:(i+1)*size]) {
+			return fmt.Errorf("cache: block %d, a table's number %d, is remembered with tokens %v, want %v", id, i, known, tokens[i*size:(i+1)*size])
+		}
+	}
+	return nil
+}
+
 // Match gives an empty table the longest run of remembered blocks that holds a beginning of tokens, and returns the
 // length of that beginning: a multiple of Size, not above len(tokens).
 func (t *Table) Match(tokens []int32) int {
@@ -145,6 +159,24 @@ func (t *Table) Seal(tokens []int32) {
 			t.replace(i, found)
 		}
 	}
+}
+
+// Shrink gives back what is reserved beyond the first n positions, whatever was written there. It panics if n exceeds Len,
+// if a copy has not been taken, and if n falls in a block that is remembered: who grows again would write to it.
+func (t *Table) Shrink(n int) {
+	size := t.pool.size
+	if n < 0 || n > t.tokens || t.copy != nil || n%size != 0 && t.pool.known.has(t.ids[n/size]) {
+		panic(fmt.Sprintf("cache: a table of %d tokens, %d blocks of them sealed, cannot shrink to %d", t.tokens, t.sealed, n))
+	}
+	t.tokens, t.sealed = n, min(t.sealed, n/size)
+	need := t.pool.Need(n)
+	if need == len(t.ids) {
+		return
+	}
+	for _, id := range slices.Backward(t.ids[need:]) {
+		t.pool.drop(id)
+	}
+	t.ids = slices.Clip(t.ids[:need]) // slices handed out by Blocks keep their values
 }
 
 // Slot returns the KV slot of a position: block*Size() + the position's offset in its block. It panics if the

@@ -54,7 +54,7 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 	q := c.Heads * c.HeadDim
 	// Tiles of few rows beyond what one binding holds parts for go to the kernel for many rows.
 	one := shaders.AttentionShape{KV: p.kv, Heads: c.Heads}.PartialBytes(1, p.Context)
-	tiles := min(p.BatchTokens, shaders.FewRows*p.Sequences, max(1, int(limits.StorageBindingSize)/one))
+	tiles := min(p.BatchTokens, shaders.FewRows*p.Sequences+p.Proposals, max(1, int(limits.StorageBindingSize)/one))
 	tables := p.Sequences * ceilDiv(p.Context, BlockSize)
 	copies := 2 * p.Blocks // a block is written once
 	words := p.BatchTokens*(3+c.Rope.Rotated) + 2*p.Outputs + tables + 4*p.BatchTokens + copies

@@ -16,7 +16,8 @@ type Options struct {
 	Context     int // longest sequence in tokens
 	Sequences   int // sequences in a step
 	BatchTokens int // token rows in a step
-	Outputs     int // rows of a step that may want output; at least Sequences
+	Outputs     int // rows of a step that may want output; at least Sequences + Proposals
+	Proposals   int // rows of a step that verify proposed tokens, beyond one row for each sequence
 	Blocks      int // KV blocks in the pool
 	// KVBytes is the size of the pool in bytes instead, rounded down to whole blocks. It must hold one whole Context.
 	KVBytes  uint64
@@ -38,6 +39,7 @@ type Plan struct {
 	Sequences   int
 	BatchTokens int
 	Outputs     int
+	Proposals   int
 	Blocks      int    // KV blocks in the pool, of BlockSize tokens
 	Weights     uint64 // repacked planes, gains and biases
 	KV          uint64 // Blocks × BlockSize × Config.KVBytesPerToken
@@ -50,9 +52,11 @@ type Plan struct {
 	scratch scratchSizes
 }
 
+// DefaultSequences is Options.Sequences where that is 0.
+const DefaultSequences = 16
+
 const (
 	defaultContext     = 8192
-	defaultSequences   = 16
 	defaultBatchTokens = 512
 	defaultKVBytes     = 1 << 30 // more only to hold one whole context
 )
@@ -67,7 +71,7 @@ func PlanFor(src Source, o Options, limits gpu.Limits) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{Config: c, KVType: o.KVType, Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Outputs: o.Outputs, Blocks: o.Blocks, squares: o.Squares}
+	p := Plan{Config: c, KVType: o.KVType, Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Outputs: o.Outputs, Proposals: o.Proposals, Blocks: o.Blocks, squares: o.Squares}
 	if err := p.fill(o.KVBytes, limits); err != nil {
 		return p, err
 	}
@@ -92,7 +96,7 @@ func (p *Plan) fill(kvBytes uint64, limits gpu.Limits) error {
 		return fmt.Errorf("model: context of %d tokens is outside 1..%d, what %s was trained for", p.Context, c.Context, c.Name)
 	}
 	if p.Sequences == 0 {
-		p.Sequences = defaultSequences
+		p.Sequences = DefaultSequences
 	}
 	if p.BatchTokens == 0 {
 		p.BatchTokens = max(defaultBatchTokens, p.Sequences)
@@ -100,7 +104,7 @@ func (p *Plan) fill(kvBytes uint64, limits gpu.Limits) error {
 	if p.Sequences < 1 || p.BatchTokens < p.Sequences {
 		return fmt.Errorf("model: %d sequences need at least as many batch tokens, not %d", p.Sequences, p.BatchTokens)
 	}
-	p.Outputs = min(max(p.Outputs, p.Sequences), p.BatchTokens)
+	p.Outputs = min(max(p.Outputs, p.Sequences+p.Proposals), p.BatchTokens)
 	p.kv = shaders.KVShape{KVHeads: c.KVHeads, HeadDim: c.HeadDim, Slots: BlockSize, Type: p.KVType, Blocks: p.Blocks}
 	whole := ceilDiv(p.Context, BlockSize)
 	switch {

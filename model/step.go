@@ -211,7 +211,7 @@ func (s *step) upload() error {
 			outputs = append(outputs, int32(q.Start+i))
 		}
 		size, list := 1, &few
-		if q.Rows > shaders.FewRows || len(few)/4+q.Rows > m.plan.scratch.fewTiles {
+		if q.Rows > shaders.FewRows && !verifies(q) || len(few)/4+q.Rows > m.plan.scratch.fewTiles {
 			size, list = m.shared.ManyTile(), &many
 		} else {
 			for _, pos := range b.Positions[q.Start:][:q.Rows] { // a longer context may be in fewer, longer parts
@@ -257,6 +257,12 @@ func (s *step) targets() []int32 {
 		at += q.Outputs
 	}
 	return targets
+}
+
+// verifies reports whether a sequence's rows are a token and proposals of what follows it: each is computed as it would be alone.
+func verifies(q batch.Sequence) bool {
+	const most = 16 // a row for each proposal costs one tile; more are cheaper in larger ones
+	return q.Outputs == q.Rows && q.Rows <= most
 }
 
 // run records all layers and submits them once.

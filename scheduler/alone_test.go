@@ -70,7 +70,7 @@ func allAlone(c Config, q Request) (all []result, err error) {
 	}
 	c.Context = s.longest(len(q.Prompt), q.answers())
 	c.MaxBatchTokens = max(c.MaxBatchTokens, c.Context)
-	c.NoPrefixReuse = true
+	c.NoPrefixReuse, c.Speculation = true, nil
 	answers := q.answers()
 	q.N, q.BestOf = 0, 0
 	for range answers {

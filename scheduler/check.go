@@ -145,10 +145,16 @@ func (s *Scheduler) checkRunning(q *sequence) error {
 			q.id, q.rows, q.promised, q.pending())
 	case len(s.flights) == 0 && q.pending() < 1 && !q.ready():
 		return fmt.Errorf("scheduler: sequence %d knows %d tokens and has computed %d", q.id, len(q.tokens), q.computed)
-	case reserved > len(q.tokens)+q.promised:
+	case q.proposed > 0 && (q.promised != 1 || reserved != len(q.tokens)+q.proposed):
+		return fmt.Errorf("scheduler: sequence %d has reserved %d for %d tokens and %d proposed, with %d promised",
+			q.id, reserved, len(q.tokens), q.proposed, q.promised)
+	case q.proposed == 0 && reserved > len(q.tokens)+q.promised:
 		return fmt.Errorf("scheduler: sequence %d has reserved %d of %d tokens", q.id, reserved, len(q.tokens)+q.promised)
 	case len(q.tokens)+q.promised > min(s.limit, q.limit):
 		return fmt.Errorf("scheduler: sequence %d has %d tokens, at most %d fit", q.id, len(q.tokens), min(s.limit, q.limit))
+	}
+	if err := q.table.Holds(q.tokens[:min(q.computed, len(q.tokens))]); err != nil { // nothing that was proposed and did not come true
+		return fmt.Errorf("scheduler: sequence %d: %w", q.id, err)
 	}
 	return nil
 }
@@ -158,7 +164,7 @@ func (s *Scheduler) checkFlight() error {
 	if len(s.flights) > MaxFlights || len(s.saves)+len(s.loads) != 0 {
 		return fmt.Errorf("scheduler: %d steps are in flight, %d swaps are in none", len(s.flights), len(s.saves)+len(s.loads))
 	}
-	rows, promised := map[*sequence]int{}, map[*sequence]int{}
+	rows, promised, proposed := map[*sequence]int{}, map[*sequence]int{}, map[*sequence]int{}
 	for _, f := range s.flights {
 		if len(f.batch.Sequences) != len(f.shares) {
 			return fmt.Errorf("scheduler: %d shares of a step, %d sequences have rows in it", len(f.batch.Sequences), len(f.shares))
@@ -169,7 +175,11 @@ func (s *Scheduler) checkFlight() error {
 				return fmt.Errorf("scheduler: share %d of the step is %d rows of sequence %d, not %d of %d", i, b.Rows, b.ID, q.rows, q.id)
 			}
 			rows[q.sequence] += q.rows
-			promised[q.sequence] += q.outputs
+			promised[q.sequence] += min(1, q.outputs)
+			proposed[q.sequence] += len(q.proposal.Tokens)
+			if k := len(q.proposal.Tokens); k > 0 && (q.outputs != 1+k || q.rows != 1+k || len(s.flights) > 1) {
+				return fmt.Errorf("scheduler: sequence %d has %d proposals in %d rows with %d outputs, in one of %d steps", q.id, k, q.rows, q.outputs, len(s.flights))
+			}
 			n += q.rows
 		}
 		if len(f.batch.Tokens) != n || n > s.config.MaxBatchTokens || n == 0 {
@@ -182,6 +192,9 @@ func (s *Scheduler) checkFlight() error {
 		if q.rows != rows[q] || q.promised != promised[q] {
 			return fmt.Errorf("scheduler: sequence %d has %d rows in flight and %d tokens promised, not %d and %d",
 				q.id, rows[q], promised[q], q.rows, q.promised)
+		}
+		if q.proposed != proposed[q] {
+			return fmt.Errorf("scheduler: sequence %d has %d proposals in flight, not %d", q.id, proposed[q], q.proposed)
 		}
 		delete(rows, q)
 		if q.rows == 0 && !q.follows() && !q.ended && !q.ready() {

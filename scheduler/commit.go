@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"umbra/scheduler/batch"
+	"umbra/scheduler/pace"
 )
 
 // Commit takes back the oldest step in flight with what it gave: b.Outputs() values, in row order. It returns an event
@@ -21,15 +22,22 @@ func (s *Scheduler) Commit(b *batch.Batch, out []batch.Output) ([]Event, error) 
 		return nil, fmt.Errorf("scheduler: %d outputs came back for a step that wants %d", len(out), b.Outputs())
 	}
 	s.counted.Steps++
+	s.took = pace.Step{Asked: f.asked, Rows: len(b.Tokens)}
 	s.counted.Rows += len(b.Tokens)
 	s.counted.Outputs += len(out)
 	events := s.events[:0]
 	for _, q := range f.shares {
 		s.counted.Recomputed += max(0, min(q.reached, q.computed+q.rows)-q.computed)
 		q.settle()
-		q.computed += q.rows
-		q.reached = max(q.reached, q.computed)
-		events = s.advance(events, q.sequence, out[:q.outputs])
+		before := q.sampled
+		if len(q.proposal.Tokens) > 0 {
+			events = s.verify(events, q, out[:q.outputs])
+		} else {
+			q.computed += q.rows
+			q.reached = max(q.reached, q.computed)
+			events = s.advance(events, q.sequence, out[:q.outputs])
+		}
+		s.account(f, q, q.sampled-before)
 		out = out[q.outputs:]
 	}
 	s.land()
@@ -48,6 +56,7 @@ func (s *Scheduler) Fail(b *batch.Batch, cause error) ([]Event, error) {
 	if cause == nil {
 		cause = errors.New("scheduler: the step failed")
 	}
+	s.took = pace.Step{}
 	var events []Event
 	for _, q := range f.shares {
 		q.settle()

@@ -49,11 +49,12 @@ type fake struct {
 	last      []float32       // logits of the latest output row
 	copies    int
 	fed       int
+	of        func([]int32) []float32 // the logits that follow a text
 }
 
 func newFake(c Config) *fake {
 	store, _ := c.Store.(*fakeStore)
-	return &fake{blockSize: c.BlockSize, cells: make([]cell, c.BlockSize*c.Blocks), store: store, spoiled: map[uint64]bool{}}
+	return &fake{blockSize: c.BlockSize, cells: make([]cell, c.BlockSize*c.Blocks), store: store, spoiled: map[uint64]bool{}, of: logitsOf}
 }
 
 func (f *fake) run(b *batch.Batch) ([]batch.Output, error) {
@@ -226,7 +227,7 @@ func (f *fake) logits(s batch.Sequence, position int) ([]float32, error) {
 		}
 		tokens = append(tokens, c.token)
 	}
-	return logitsOf(tokens), nil
+	return f.of(tokens), nil
 }
 
 // logitsOf makes the logits that follow a text.

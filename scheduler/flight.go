@@ -16,6 +16,8 @@ type flight struct {
 	shares []share
 	// moved are the sequences whose tables hold a block that the step copies or loads, with rows in it or without.
 	moved []*sequence
+	// asked counts the sequences that could have proposals.
+	asked int
 	// latest says that nothing has been committed since it was laid out.
 	latest bool
 }
@@ -24,12 +26,14 @@ type flight struct {
 type share struct {
 	*sequence
 	rows, outputs int
+	proposal      Proposal // whose tokens are the last of rows
 }
 
 // settle takes a share back from the sequence's counts of what is in flight.
 func (q share) settle() {
 	q.sequence.rows -= q.rows
-	q.sequence.promised -= q.outputs
+	q.sequence.promised -= min(1, q.outputs)
+	q.sequence.proposed -= len(q.proposal.Tokens)
 }
 
 // takeOff puts an empty flight behind those under way.
@@ -60,6 +64,7 @@ func (s *Scheduler) land() {
 	for _, left := range s.flights {
 		left.latest = false
 	}
+	f.asked = 0
 	clear(f.shares)
 	clear(f.moved)
 	f.shares, f.moved = f.shares[:0], f.moved[:0]
@@ -79,7 +84,7 @@ func (f *flight) foreseen() bool {
 		if q.outputs == 0 || q.ended {
 			continue
 		}
-		if q.want != batch.WantToken || !q.group.apart {
+		if q.want != batch.WantToken || !q.group.apart || len(q.proposal.Tokens) > 0 {
 			return false
 		}
 	}

@@ -21,15 +21,19 @@ func (s *Scheduler) Next() *batch.Batch {
 	case MaxFlights:
 		panic("scheduler: Next while two steps are in flight; Commit or Fail one first")
 	case 1:
-		if !s.flights[0].foreseen() || !s.roomy() {
+		if !s.flights[0].foreseen() || s.wouldAsk() || !s.roomy() {
 			return nil
 		}
+	case 0:
+		s.guess()
 	}
+	defer s.clearAsks()
 	s.reserve()
-	s.admit(s.plan())
+	left := s.admit(s.plan())
 	if len(s.planned) == 0 {
 		return nil
 	}
+	s.speculate(left)
 	return s.layOut()
 }
 
@@ -95,16 +99,16 @@ func (s *Scheduler) expect(q *sequence) {
 }
 
 // admit starts waiting groups, in order, while there is budget for a row, places, and blocks for all of their known
-// tokens. What this step preempted is first in line and does not come straight back: of the blocks it gave up one
+// tokens, and returns what is left of the budget. What this step preempted is first in line and does not come straight back: of the blocks it gave up one
 // is taken, or one more is what it lacked.
 //
 // Beside others it leaves a free block for each of them, and what groups need that are still to run apart: who comes
 // in only to be preempted as soon as they grow has computed for nothing. Without that, BenchmarkSaturated computes
 // 94,589 rows again instead of 49,713, to end in 9,785 steps instead of 9,864; with two blocks for each it is 28,923
 // rows and 10,147 steps.
-func (s *Scheduler) admit(budget int) {
+func (s *Scheduler) admit(budget int) (left int) {
 	if budget == 0 || len(s.waiting) == 0 {
-		return
+		return budget
 	}
 	spare := len(s.running)
 	for _, q := range s.running {
@@ -115,19 +119,19 @@ func (s *Scheduler) admit(budget int) {
 	for budget > 0 && len(s.waiting) > 0 {
 		g := s.waiting[0].group
 		if len(s.running)+len(g.members) > s.config.MaxSequences {
-			return
+			return budget
 		}
 		if g.parked != nil {
 			if budget < len(g.members) {
-				return // each has its row
+				return budget // each has its row
 			}
 			if ok := s.unpark(g, spare); !ok && g.parked != nil {
-				return
+				return budget
 			} else if !ok {
 				continue // its blocks are lost: as if they had never been saved
 			}
 		} else if !s.place(g, spare) {
-			return
+			return budget
 		}
 		spare += len(g.members) + g.blocksApart(s.blocks.Need, s.blocks.Size())
 		clear(s.waiting[:len(g.members)])
@@ -142,6 +146,7 @@ func (s *Scheduler) admit(budget int) {
 			budget -= s.give(q, min(q.pending(), budget-(len(apart)-1-i)))
 		}
 	}
+	return budget
 }
 
 // place gives the first of a waiting group a table for the known tokens it has to compute, less those of them that the
@@ -234,7 +239,7 @@ func (s *Scheduler) layOut() *batch.Batch {
 	room := f.batch // of a step long over
 	b := &batch.Batch{Tokens: room.Tokens[:0], Positions: room.Positions[:0], Slots: room.Slots[:0], Sequences: room.Sequences[:0],
 		Saves: s.saves, Loads: s.loads}
-	f.batch, f.latest = b, true
+	f.batch, f.latest, f.asked = b, true, len(s.asks)
 	for _, q := range s.running { // rows or not: by the next step the source may be another's
 		c, ok := q.table.TakeCopy()
 		if ok {
@@ -248,34 +253,36 @@ func (s *Scheduler) layOut() *batch.Batch {
 	outputs := 0
 	for i := range s.planned {
 		q := &s.planned[i]
-		q.outputs = q.layOut(b, q.rows)
+		q.outputs = q.layOut(b, q.rows, q.proposal.Tokens)
 		if q.outputs > 0 {
 			q.output = outputs
 		}
 		outputs += q.outputs
 		q.sequence.rows += q.rows
-		q.promised += q.outputs
+		q.promised += min(1, q.outputs)
+		q.proposed += len(q.proposal.Tokens)
 	}
 	f.shares, s.planned = s.planned, f.shares
 	return b
 }
 
-// layOut appends the sequence's next rows to a batch and returns how many of them want output.
-func (q *sequence) layOut(b *batch.Batch, rows int) (outputs int) {
+// layOut appends the sequence's next rows to a batch, the last of them of proposed tokens, and returns how many want output.
+func (q *sequence) layOut(b *batch.Batch, rows int, proposed []int32) (outputs int) {
 	first := q.computed + q.rows
-	end := first + rows
-	seq := batch.Sequence{ID: q.id, Answer: q.answer, Start: len(b.Tokens), Rows: rows, Blocks: q.table.Blocks(end)}
+	end := first + rows - len(proposed)
+	seq := batch.Sequence{ID: q.id, Answer: q.answer, Start: len(b.Tokens), Rows: rows, Blocks: q.table.Blocks(first + rows)}
 	known := min(end, len(q.tokens))
 	b.Tokens = append(b.Tokens, q.tokens[min(first, known):known]...)
 	if end > known {
 		b.Tokens = append(b.Tokens, ^int32(q.output)) // of the step in flight
 	}
-	for p := first; p < end; p++ {
+	b.Tokens = append(b.Tokens, proposed...)
+	for p := first; p < first+rows; p++ {
 		b.Positions = append(b.Positions, int32(p))
 		b.Slots = append(b.Slots, q.table.Slot(p))
 	}
 	if end == len(q.tokens)+q.promised {
-		seq.Outputs, seq.Want = 1, q.want
+		seq.Outputs, seq.Want = 1+len(proposed), q.want
 		b.TopK = max(b.TopK, q.top)
 	}
 	b.Sequences = append(b.Sequences, seq)

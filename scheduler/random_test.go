@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"umbra/scheduler/batch"
+	"umbra/scheduler/pace"
 	"umbra/scheduler/sample"
 )
 
@@ -57,6 +58,58 @@ func randomRequest(r *rand.Rand, c Config) Request {
 	return q
 }
 
+// certain makes a request's draws certain, so that its tokens do not depend on how many numbers were drawn for proposals. Candidates
+// and odds are weighed all the same.
+func (r *Request) certain() {
+	if !r.Sampling.Greedy() {
+		r.Sampling.TopP = 0
+	}
+}
+
+// propose makes proposals of which about two in three come true, drawn with odds or certain. They are made as a draft model would,
+// by who knows no more than the texts.
+func (x *randomRun) propose() {
+	for i, a := range x.s.Asks() {
+		require.LessOrEqual(x.t, a.Most, x.c.Speculation.Most)
+		text := slices.Clone(a.Tokens)
+		p := &x.s.asks[i].Proposal
+		for range x.r.IntN(a.Most + 1) {
+			likeliest := output(penalised(logitsOf(text), a.Sampling, text), batch.WantToken, 0).Token
+			odds := sample.Odds{IDs: []int32{likeliest, (likeliest + 1) % syllables}, Chances: []float64{0.7, 0.3}}
+			drawn := 0
+			if x.r.Float64() > 0.7 {
+				drawn = 1
+			}
+			if x.r.IntN(2) == 0 {
+				p.Odds = append(p.Odds, odds)
+			} else {
+				p.Odds = append(p.Odds, sample.Odds{})
+			}
+			p.Tokens, p.Classes = append(p.Tokens, odds.IDs[drawn]), append(p.Classes, uint8(x.r.IntN(pace.Classes)))
+			text = append(text, odds.IDs[drawn])
+		}
+	}
+}
+
+// penalised are logits after a repetition penalty.
+func penalised(logits []float32, p sample.Params, text []int32) []float32 {
+	if !p.Penalises() {
+		return logits
+	}
+	done := map[int32]bool{}
+	for _, id := range text[max(0, len(text)-p.PenaltyLast):] {
+		switch {
+		case done[id]:
+		case logits[id] > 0:
+			logits[id] /= float32(p.Penalty)
+		default:
+			logits[id] *= float32(p.Penalty)
+		}
+		done[id] = true
+	}
+	return logits
+}
+
 // TestRandom adds, steps, cancels and fails at random, with Check after everything. What an answer comes to must be
 // what it comes to alone, or a beginning of it if it was cancelled or failed; at idle no block is taken.
 func TestRandom(t *testing.T) {
@@ -78,6 +131,10 @@ func TestRandom(t *testing.T) {
 		{BlockSize: 3, Blocks: 14, MaxBatchTokens: 8, MaxSequences: 6, Context: 24, Preemption: Swap, Store: newFakeStore(7)},
 		{BlockSize: 2, Blocks: 13, MaxBatchTokens: 12, MaxSequences: 5, Context: 24, Preemption: Auto, Costs: Costs{Row: 1, Block: 0.7},
 			Store: newFakeStore(16), Policy: Priority},
+		{BlockSize: 4, Blocks: 41, MaxBatchTokens: 24, MaxSequences: 8, Context: 48, Speculation: &Speculation{Most: 6, Outputs: 20, Always: true}},
+		{BlockSize: 2, Blocks: 15, MaxBatchTokens: 12, MaxSequences: 5, Context: 24, Speculation: &Speculation{Most: 3, Outputs: 8, Always: true}},
+		{BlockSize: 3, Blocks: 13, MaxBatchTokens: 11, MaxSequences: 5, Context: 24, Preemption: Swap, Store: newFakeStore(9),
+			Speculation: &Speculation{Most: 15, Outputs: 11, Rates: pace.DraftRates()}},
 	} {
 		c.Vocabulary, c.Piece = syllables, syllable
 		t.Run(fmt.Sprintf("%dx%d", c.Blocks, c.BlockSize), func(t *testing.T) {
@@ -114,6 +171,14 @@ func TestRandom(t *testing.T) {
 			require.Equal(t, c.MaxSequences > 1 && c.BlockSize > 1, x.model.copies > 0, little)
 			if c.Blocks >= 13 && c.Blocks <= 15 {
 				require.NotZero(t, st.Preemptions, little)
+			}
+			if c.Speculation != nil {
+				sp := st.Speculated
+				for i := range min(4, c.Speculation.Most) {
+					require.Less(t, 0, sp.Accepted[i], little)
+					require.Less(t, sp.Accepted[i], sp.Proposed[i], little)
+				}
+				require.Greater(t, sp.Tokens, sp.Turns)
 			}
 			require.NotZero(t, x.ahead, little)
 			require.NotZero(t, x.model.fed, little)
@@ -162,6 +227,9 @@ func (x *randomRun) check() {
 
 func (x *randomRun) add() {
 	q := randomRequest(x.r, x.c)
+	if x.c.Speculation != nil {
+		q.certain()
+	}
 	id, err := x.s.Add(q)
 	if err != nil {
 		require.ErrorContains(x.t, err, "cache blocks", "the only refusal these requests can meet")
@@ -234,11 +302,15 @@ func (x *randomRun) step() bool {
 	events, err := x.s.Commit(l.batch, l.out)
 	require.NoError(x.t, err)
 	x.events(events)
+	x.s.Took(pace.Times{Step: 10 + x.r.Float64() + 0.1*float64(len(l.batch.Tokens))})
 	return true
 }
 
 // launch lays out a step and runs it, or has it fail. It reports false if there is none.
 func (x *randomRun) launch() bool {
+	if x.c.Speculation != nil {
+		x.propose()
+	}
 	b := x.s.Next()
 	x.check()
 	if b == nil {

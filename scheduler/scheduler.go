@@ -28,6 +28,9 @@
 // A request for several answers is a group of sequences: the prompt is computed once, its blocks are shared, and the
 // last, partial one is copied when the answers part (batch.Batch.Copies). Groups are admitted and preempted as a whole.
 //
+// With Config.Speculation a step may compute a sequence's last token and proposals of what comes next together; Commit keeps those
+// that the model's own outputs bear out, and the cache forgets the rest (speculate.go).
+//
 // Full blocks of committed steps are remembered (package cache). Who is admitted takes the longest beginning of its
 // tokens that is still there, its own after a preemption among them, and computes the rest; at least one row, for the
 // logits.
@@ -38,6 +41,7 @@ import (
 
 	"umbra/cache"
 	"umbra/scheduler/batch"
+	"umbra/scheduler/pace"
 )
 
 // Config sizes a Scheduler. All counts must be at least 1.
@@ -64,6 +68,8 @@ type Config struct {
 	// NoPrefixReuse turns off that a sequence takes the cache of an earlier one, running or ended, for the full blocks
 	// of their common beginning.
 	NoPrefixReuse bool
+	// Speculation has steps verify proposals of several tokens a sequence; nil: none.
+	Speculation *Speculation
 	// Piece returns a token's bytes, for event text and stop strings; it may be any part of a UTF-8 rune. The slice is
 	// not kept or written to. Nil: events have no text, and requests with stop strings are refused.
 	Piece func(id int32) []byte
@@ -105,7 +111,7 @@ func (c Config) validate() error {
 		return fmt.Errorf("scheduler: MaxBatchTokens is %d, want at least MaxSequences (%d): a row for each in every step",
 			c.MaxBatchTokens, c.MaxSequences)
 	}
-	return nil
+	return c.Speculation.validate(c.MaxSequences)
 }
 
 // Scheduler holds the sequences that wait and run, and their share of the cache. Make one with New. It is not safe for
@@ -127,6 +133,11 @@ type Scheduler struct {
 	ids     []int32   // see one
 	counted Stats     // only the fields that count up
 
+	pacer  *pace.Pacer // nil without Config.Speculation
+	asks   []Ask       // of the step that is to be laid out next
+	spared int         // proposals that were not worth it
+	took   pace.Step   // the step committed last, until Took
+
 	// Of the step being laid out:
 	planned      []share     // whose rows it computes
 	longer       []*sequence // of the running, those with more than one token to compute
@@ -143,12 +154,16 @@ func New(c Config) (*Scheduler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("scheduler: %w", err)
 	}
-	return &Scheduler{
+	s := &Scheduler{
 		config: c,
 		blocks: blocks,
 		limit:  min(c.Context, c.Blocks*c.BlockSize+1),
 		live:   map[uint64]*group{},
-	}, nil
+	}
+	if c.Speculation != nil {
+		s.pacer = pace.New(c.Speculation.Rates, c.Speculation.Always)
+	}
+	return s, nil
 }
 
 // Stats are counts of the moment, and totals since New.
@@ -169,6 +184,8 @@ type Stats struct {
 	// BlocksSaved and BlocksLoaded total the blocks that went to the store and came back from it. Losses totals the
 	// requests whose blocks did not come back, and were computed again.
 	BlocksSaved, BlocksLoaded, Losses int
+	// Speculated is what came of proposals.
+	Speculated Speculated
 }
 
 // Stats returns the counts as they stand.
@@ -176,5 +193,8 @@ func (s *Scheduler) Stats() Stats {
 	st := s.counted
 	st.Waiting, st.Running = len(s.waiting), len(s.running)
 	st.Blocks, st.BlocksFree = s.blocks.Len(), s.blocks.Free()
+	if s.pacer != nil {
+		st.Speculated.Times = s.pacer.Totals()
+	}
 	return st
 }

@@ -22,9 +22,10 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata")
 // TestScripts runs testdata/*.txt. A script is a list of entries, apart by blank lines: commands, one a line, then
 // ---- and what they print. Lines that start with # are comments. Every command is followed by Check.
 //
-//	new block=4 blocks=16 rows=16 sequences=4 context=32 [nopiece] [noreuse] [policy=priority] [preempt=swap] [store=N] [lose]
+//	new block=4 blocks=16 rows=16 sequences=4 context=32 [nopiece] [noreuse] [policy=priority] [preempt=swap] [store=N] [lose] [proposals=N] [outputs=N]
 //	add NAME prompt=N [n=N] [best=N] [beams=N] [penalty-of-length=F] [early] [priority=N] [max=N] [stop=S,S] [stoptoken=S] [temp=F] [topk=N] [topp=F] [penalty=F] [last=N] [seed=N]
 //	next (again while one step is in flight: the one that follows it), commit, step [N], run (to idle), fail [TEXT],
+//	propose NAME RIGHT [WRONG] (tokens that the next step is to verify: so many that come true, then so many that do not)
 //	cancel NAME, costs ROW BLOCK, state
 //	alone NAME (compares what NAME has come to with a run of its own)
 //
@@ -57,6 +58,7 @@ type script struct {
 	requests map[uint64]Request
 	results  map[answer]*result
 	flying   []landing
+	proposed map[uint64][2]int // by propose, until the next step
 	out      strings.Builder
 }
 
@@ -151,6 +153,14 @@ func (x *script) command(f []string) error {
 		block, _ := strconv.ParseFloat(f[2], 64)
 		x.s.SetCosts(Costs{Row: row, Block: block})
 		return nil
+	case "propose":
+		right, _ := strconv.Atoi(f[2])
+		wrong := 0
+		if len(f) > 3 {
+			wrong, _ = strconv.Atoi(f[3])
+		}
+		x.proposed[x.ids[f[1]]] = [2]int{right, wrong}
+		return nil
 	case "cancel":
 		e, ok := x.s.Cancel(x.ids[f[1]])
 		if !ok {
@@ -193,6 +203,10 @@ func (x *script) open(args []string) (err error) {
 			x.config.Store = newFakeStore(n)
 		case "lose":
 			x.config.Store.(*fakeStore).lose = func() bool { return true }
+		case "proposals":
+			x.config.Speculation = &Speculation{Most: n, Outputs: x.config.MaxSequences + n, Always: true}
+		case "outputs":
+			x.config.Speculation.Outputs = n
 		case "noreuse":
 			x.config.NoPrefixReuse = true
 		case "nopiece":
@@ -206,7 +220,7 @@ func (x *script) open(args []string) (err error) {
 	}
 	x.model, x.flying = newFake(x.config), nil
 	x.names, x.ids = map[uint64]string{}, map[string]uint64{}
-	x.requests, x.results = map[uint64]Request{}, map[answer]*result{}
+	x.requests, x.results, x.proposed = map[uint64]Request{}, map[answer]*result{}, map[uint64][2]int{}
 	return nil
 }
 
@@ -288,6 +302,9 @@ func idOf(s string) int32 {
 
 // next prints the step: for each sequence the positions of its rows and, after >, what is wanted of the last.
 func (x *script) next() bool {
+	if len(x.proposed) > 0 {
+		x.propose()
+	}
 	b := x.s.Next()
 	if b == nil {
 		x.printf("%s", map[bool]string{true: "idle", false: "not yet"}[len(x.flying) == 0])
@@ -302,8 +319,13 @@ func (x *script) next() bool {
 		if t := b.Tokens[s.Start+s.Rows-1]; t < 0 {
 			part += fmt.Sprintf(" fed by %d", ^t)
 		}
+		if s.Outputs > 1 {
+			part += fmt.Sprintf(" > %d x", s.Outputs)
+		} else if s.Outputs > 0 {
+			part += " >"
+		}
 		if s.Outputs > 0 {
-			part += " > " + map[batch.Want]string{
+			part += " " + map[batch.Want]string{
 				batch.WantToken: "token", batch.WantTop: fmt.Sprintf("top %d", b.TopK), batch.WantLogits: "logits",
 			}[s.Want]
 		}
@@ -326,6 +348,23 @@ func (x *script) next() bool {
 	out, err := x.model.run(b)
 	x.flying = append(x.flying, landing{b, out, err})
 	return true
+}
+
+// propose makes the proposals that a command has asked for, and prints for whom there can be how many.
+func (x *script) propose() {
+	for i, a := range x.s.Asks() {
+		x.printf("  %s can have %d", x.name(a.ID, a.Answer), a.Most)
+		text, p := slices.Clone(a.Tokens), &x.s.asks[i].Proposal
+		for n := range x.proposed[a.ID][0] + x.proposed[a.ID][1] {
+			id := output(logitsOf(text), batch.WantToken, 0).Token
+			if n >= x.proposed[a.ID][0] {
+				id = (id + 1) % syllables
+			}
+			text = append(text, id)
+			p.Tokens, p.Classes = append(p.Tokens, id), append(p.Classes, 0)
+		}
+	}
+	clear(x.proposed)
 }
 
 func (x *script) commit() error {
@@ -406,6 +445,9 @@ func (x *script) state() {
 	}
 	if st.Swaps > 0 {
 		line += fmt.Sprintf("; %d swaps, %d blocks saved, %d loaded, %d losses", st.Swaps, st.BlocksSaved, st.BlocksLoaded, st.Losses)
+	}
+	if sp := st.Speculated; sp.Turns > 0 {
+		line += fmt.Sprintf("; %d tokens of %d turns, accepted %v of %v", sp.Tokens, sp.Turns, sp.Accepted[:4], sp.Proposed[:4])
 	}
 	x.printf("%s", line)
 }

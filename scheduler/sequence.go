@@ -6,6 +6,8 @@ import (
 
 	"umbra/cache"
 	"umbra/scheduler/batch"
+	"umbra/scheduler/ngram"
+	"umbra/scheduler/pace"
 	"umbra/scheduler/sample"
 )
 
@@ -21,6 +23,7 @@ type sequence struct {
 	computed int          // tokens whose keys and values are in the cache
 	reached  int          // the most that computed ever was; above it after a preemption
 	rows     int          // rows in flight: positions computed to computed+rows
+	proposed int          // the last so many of them are of proposals, which may not come true
 	promised int          // tokens that the steps in flight will give, after those known
 	output   int          // the output row of the latest of them
 	ended    bool         // its end has been reported; only its rows in flight keep it
@@ -32,6 +35,10 @@ type sequence struct {
 	limit      int // longest it can get
 	stopTokens []int32
 	stop       stopper
+
+	ask   *Ask         // for the step being laid out; nil: none
+	rates *pace.Rates  // of its proposals; nil before its first ask
+	index *ngram.Index // of its own text; nil before its first ask
 
 	sampled int     // tokens drawn, a stop token among them
 	scored  bool    // score is wanted
@@ -54,7 +61,7 @@ func (q *sequence) target() int {
 
 // pending returns how many tokens are to be computed and not in flight; at least 1 when no step is, but for beams that are
 // ready.
-func (q *sequence) pending() int { return q.target() - q.computed - q.rows }
+func (q *sequence) pending() int { return q.target() - q.computed - (q.rows - q.proposed) }
 
 // usage sums up the sequence so far.
 func (q *sequence) usage() Usage {
@@ -76,25 +83,34 @@ func wants(p sample.Params, scored bool) (batch.Want, int) {
 // choose samples the next token from what an output row gave. It fails if that is not what was asked for, or holds no
 // token to choose.
 func (q *sequence) choose(out batch.Output, vocabulary int) (int32, error) {
-	var id int32
-	var err error
-	switch q.want {
-	case batch.WantToken:
-		id = out.Token
-	case batch.WantTop:
-		if out.TopIDs == nil { // which would read as the whole vocabulary
-			return 0, fmt.Errorf("no largest logits came back, want %d", q.top)
+	id := out.Token
+	if q.want != batch.WantToken {
+		c, err := q.candidates(out, vocabulary)
+		if err != nil {
+			return 0, err
 		}
-		id, err = q.sampler.Sample(sample.Candidates{IDs: out.TopIDs, Logits: out.TopLogits}, q.tokens)
-	case batch.WantLogits:
-		if len(out.Logits) != vocabulary {
-			return 0, fmt.Errorf("%d logits came back for a vocabulary of %d", len(out.Logits), vocabulary)
+		if id, err = q.sampler.Sample(c, q.tokens); err != nil {
+			return 0, err
 		}
-		id, err = q.sampler.Sample(sample.Candidates{Logits: out.Logits}, q.tokens)
 	}
-	if err != nil {
-		return 0, err
+	return q.chosen(id, out, vocabulary)
+}
+
+// candidates are what an output row gave to choose from.
+func (q *sequence) candidates(out batch.Output, vocabulary int) (sample.Candidates, error) {
+	switch {
+	case q.want == batch.WantTop && out.TopIDs == nil: // which would read as the whole vocabulary
+		return sample.Candidates{}, fmt.Errorf("no largest logits came back, want %d", q.top)
+	case q.want == batch.WantTop:
+		return sample.Candidates{IDs: out.TopIDs, Logits: out.TopLogits}, nil
+	case len(out.Logits) != vocabulary:
+		return sample.Candidates{}, fmt.Errorf("%d logits came back for a vocabulary of %d", len(out.Logits), vocabulary)
 	}
+	return sample.Candidates{Logits: out.Logits}, nil
+}
+
+// chosen checks a token and adds its probability to the score.
+func (q *sequence) chosen(id int32, out batch.Output, vocabulary int) (int32, error) {
 	if id < 0 || int(id) >= vocabulary {
 		return 0, fmt.Errorf("token %d came back for a vocabulary of %d", id, vocabulary)
 	}

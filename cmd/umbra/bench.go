@@ -17,7 +17,8 @@ import (
 type benchCommand struct {
 	adapterFlag
 	modelFlags
-	What     string `arg:"" optional:"" default:"model" enum:"model,ops,serve" help:"model: prefill and decode speed of a model. ops: speed of each kernel, and its share of what the adapter can do; of the flags only --adapter, --limits, --check and --json count. serve: many requests that arrive at random."`
+	speculationFlags
+	What     string `arg:"" optional:"" default:"model" enum:"model,ops,serve,spec" help:"model: prefill and decode speed of a model. ops: speed of each kernel, and its share of what the adapter can do; of the flags only --adapter, --limits, --check and --json count. serve: many requests that arrive at random. spec, and model with --spec: decoding with proposals against decoding without."`
 	Prompt   []int  `short:"p" default:"512" placeholder:"N" help:"Prompt lengths to prefill (pp)."`
 	Generate []int  `short:"n" default:"128" placeholder:"N" help:"Numbers of tokens to decode (tg)."`
 	Depth    []int  `short:"d" default:"0" placeholder:"N" help:"Tokens of context there before."`
@@ -28,6 +29,7 @@ type benchCommand struct {
 	Profile  bool   `help:"Show the time of each kernel (slows the runs)."`
 	JSON     bool   `help:"Write JSON."`
 	serveFlags
+	specFlags
 }
 
 func (benchCommand) Help() string {
@@ -41,6 +43,11 @@ a plain kernel, up to three times, and is compared with what is recorded for thi
 below 60 % of that, the exit status is 1. Times are never compared, only ratios of times. Choices that
 umbra tune has kept do not count there.
 
+With spec, or with --spec, prompts are continued with proposals and without in turn, by two engines of one
+process, and the ratio of both speeds is told: Go code by greedy choice, text that repeats itself, and Go code drawn at
+temperature 1, which does not. Prompts are found in the KV pool, so it is decoding that counts. --text takes
+prompts from files. Of the other flags -b, -n, -r and -m count, and --draft-max and its like.
+
 With serve, requests of random lengths arrive at random, and run until each has its number of tokens.
 KV waste is the share of the slots in use without a key and a value; "if contiguous" is what it would be
 if each running sequence reserved the whole context. Times to the first token count from the arrival.
@@ -51,6 +58,8 @@ Examples:
   umbra bench ops --check
   umbra bench -m model.gguf -p 512,2048 -n 128 -b 1,4,16
   umbra bench --shape llama3.1-8b --type q4_0 --json
+  umbra bench spec -b 1,4,16 -n 96 -r 3
+  umbra bench --spec ngram --text a.go --text b.go
   umbra bench serve --requests 64 --rate 2 --max-sequences 32 --kv-memory 128MiB
   umbra bench serve --compare --simulate --requests 10000 --max-sequences 256 --kv-memory 32GiB`
 }
@@ -74,6 +83,11 @@ func (b benchCommand) Run(c *console) error {
 		return b.ops(c)
 	case "serve":
 		return b.serve(c)
+	case "spec":
+		return b.spec(c)
+	}
+	if b.Spec != "off" {
+		return b.spec(c)
 	}
 	return b.model(c)
 }
@@ -86,7 +100,7 @@ func (b benchCommand) Validate() error {
 	case b.Check && b.Limits != string(gpu.AdapterLimits):
 		return errors.New("--check compares with what was measured without --limits; leave that out")
 	}
-	return b.serveFlags.validate()
+	return errors.Join(b.serveFlags.validate(), b.validateSpec())
 }
 
 func (b benchCommand) model(c *console) error {

@@ -85,6 +85,12 @@ func (b benchCommand) serve(c *console) error {
 	if err != nil {
 		return err
 	}
+	speculation, end, err := b.speculationFlags.open(b.File)
+	if err != nil {
+		return err
+	}
+	defer end()
+	o.Speculation = speculation
 	load := serve.Load{Requests: f.Requests, Rate: f.Rate, Prompt: f.PromptLen.Or(serve.ChatPrompts), Output: f.OutputLen.Or(serve.ChatOutputs),
 		Shared: f.SharedPrefix, Seed: f.Seed}
 	items, err := load.Items(min(plan.Context, plan.Blocks*model.BlockSize), plan.Config.Vocab)
@@ -139,7 +145,12 @@ func (b benchCommand) drive(ctx context.Context, c *console, source model.Source
 		}
 	}
 	report.Adapter, report.Tuned = &info.Adapter, info.Tuned.Choices
-	return serve.Drive(ctx, e, items, p, meter)
+	r, err := serve.Drive(ctx, e, items, p, meter)
+	if s := e.Speculated(); s.Turns > 0 {
+		r.Speculated = &s
+		fmt.Fprintf(c.err, "umbra: %s\n", speculatedText(s))
+	}
+	return r, err
 }
 
 // write writes the report for people: a column for each run, and one that compares them.

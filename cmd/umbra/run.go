@@ -38,6 +38,7 @@ type runCommand struct {
 	Session       string   `placeholder:"FILE" help:"Take keys and values of the text from this file, if it is there, and keep them in it at the end: a long beginning is computed once."`
 	Verbose       bool     `short:"v" help:"Say on standard error what there is room for, as --kv-memory does, which file of umbra tune is in use, and of one prompt's first token what it waited for."`
 	samplingFlags
+	speculationFlags
 	capacityFlags
 	adapterFlag
 	Prompt *string `arg:"" optional:"" help:"The prompt, or - for standard input."`
@@ -55,6 +56,8 @@ Examples:
   umbra run --stop $'\n}' - < prompt.go
   umbra run --answers 2 --best-of 8 --temperature 1 'func reverse('
   umbra run --beams 4 --answers 2 --max-tokens 24 'func reverse('
+  umbra run --spec ngram -f table.go
+  umbra run --spec draft --draft-max 4 'func main() {'
   umbra run --session doc.umbra-kv --file document-and-question.txt
   umbra run --prompts prompts.txt --parallel 8 --quiet > answers.txt
   umbra run --prompts prompts.txt --policy priority
@@ -106,7 +109,7 @@ func (r *runCommand) Validate() error {
 			return errors.New("--stop needs a text: every continuation contains the empty one")
 		}
 	}
-	if err := r.capacityFlags.validate(); err != nil {
+	if err := errors.Join(r.capacityFlags.validate(), r.speculationFlags.validate()); err != nil {
 		return err
 	}
 	_, err := r.params()
@@ -137,7 +140,13 @@ func (r *runCommand) Run(c *console) (err error) {
 		o.OnStep = write
 		defer func() { err = errors.Join(err, end()) }() // after the engine's last step
 	}
+	speculation, end, err := r.speculationFlags.open(r.Model)
+	if err != nil {
+		return err
+	}
+	o.Speculation = speculation
 	engine, err := r.open(c, o)
+	end()
 	if err != nil {
 		return err
 	}
@@ -157,11 +166,16 @@ func (r *runCommand) Run(c *console) (err error) {
 	}
 	switch q := r.request(prompts[0], params); {
 	case r.several():
-		return r.answers(ctx, c, engine, q)
+		err = r.answers(ctx, c, engine, q)
 	case r.Prompts == "":
-		return r.one(ctx, c, engine, q)
+		err = r.one(ctx, c, engine, q)
+	default:
+		err = r.many(ctx, c, engine, prompts, params)
 	}
-	return r.many(ctx, c, engine, prompts, params)
+	if speculation.By != umbra.NoProposals && err == nil {
+		r.say(c, "%s", speculatedText(engine.Speculated()))
+	}
+	return err
 }
 
 // open opens the model. A bar shows the load if it takes long.

@@ -43,12 +43,12 @@ func logStep(logger *slog.Logger, r umbra.StepRecord) {
 	level, attrs := slog.LevelInfo, []slog.Attr{
 		slog.Int("step", r.Number),
 		slog.Int("rows", r.Rows), slog.Int("prefill_rows", r.PrefillRows), slog.Int("decode_rows", r.DecodeRows),
-		slog.Int("outputs", r.Outputs), slog.Int("running", r.Running), slog.Int("waiting", r.Waiting),
+		slog.Int("outputs", r.Outputs), slog.Int("proposed", r.Proposed), slog.Int("running", r.Running), slog.Int("waiting", r.Waiting),
 		slog.Int("blocks_used", r.Blocks-r.BlocksFree), slog.Int("blocks_free", r.BlocksFree), slog.Int("blocks_shared", r.BlocksShared),
 		slog.Int("slots_written", r.Written), slog.Int("preemptions", r.Preemptions),
 		slog.Int("blocks_saved", r.BlocksSaved), slog.Int("blocks_loaded", r.BlocksLoaded),
 		slog.Int("prefix_hits", r.PrefixHits), slog.Int("prefix_queries", r.PrefixQueries),
-		slog.Float64("host_us", us(r.Host)), slog.Float64("submit_us", us(r.Submit)), slog.Float64("device_us", us(r.Device)), slog.Float64("idle_us", us(r.Idle)),
+		slog.Float64("host_us", us(r.Host)), slog.Float64("submit_us", us(r.Submit)), slog.Float64("device_us", us(r.Device)), slog.Float64("idle_us", us(r.Idle)), slog.Float64("draft_us", us(r.Draft)),
 	}
 	if r.Err != nil {
 		level, attrs = slog.LevelError, append(attrs, slog.String("error", r.Err.Error()))

@@ -36,6 +36,9 @@ func New(p Params) (*Sampler, error) {
 	return &Sampler{params: p, random: rand.New(rand.NewPCG(p.Seed, stream))}, nil
 }
 
+// Params are the sampler's parameters.
+func (s *Sampler) Params() Params { return s.params }
+
 // Sample chooses a token. History holds all tokens so far, prompt first; only a repetition penalty reads it. Neither
 // argument is written to. The k largest candidates give the same token as the whole vocabulary wherever Largest says
 // that k are enough. A greedy choice draws nothing; every other successful call draws exactly one number.
@@ -43,24 +46,28 @@ func New(p Params) (*Sampler, error) {
 // It fails, drawing nothing, if there are no candidates, if a logit is NaN, if all are -Inf, if IDs are out of order,
 // or if the largest candidates are too few for the parameters.
 func (s *Sampler) Sample(c Candidates, history []int32) (int32, error) {
-	peak, err := s.check(c)
-	if err != nil {
-		return 0, err
-	}
 	w := scratch.Get().(*work)
 	defer scratch.Put(w)
-	if s.params.Penalises() {
-		w.logits = append(w.logits[:0], c.Logits...)
-		penalise(w.logits, c.Logits, s.params, history)
-		c.Logits = w.logits
-		if peak, err = largest(c.Logits); err != nil {
-			return 0, err
-		}
+	peak, err := s.penalised(w, &c, history)
+	if err != nil {
+		return 0, err
 	}
 	if s.params.Greedy() {
 		return c.id(slices.Index(c.Logits, peak)), nil // ties: the smallest id comes first
 	}
-	return s.draw(w, w.keep(s.params, c, float64(peak)), float64(peak)), nil
+	keys := w.keep(s.params, c, float64(peak))
+	return s.draw(w, keys, w.weigh(keys, float64(peak), s.params.Temperature)), nil
+}
+
+// penalised checks the candidates, puts what the penalty makes of them in their place, and returns the largest logit then.
+func (s *Sampler) penalised(w *work, c *Candidates, history []int32) (peak float32, err error) {
+	if peak, err = s.check(*c); err != nil || !s.params.Penalises() {
+		return peak, err
+	}
+	w.logits = append(w.logits[:0], c.Logits...)
+	penalise(w.logits, c.Logits, s.params, history)
+	c.Logits = w.logits
+	return largest(c.Logits)
 }
 
 // check returns the largest logit, or why the candidates cannot be sampled from.
@@ -77,13 +84,18 @@ func (s *Sampler) check(c Candidates) (peak float32, err error) {
 	if peak, err = largest(c.Logits); err != nil {
 		return 0, err
 	}
+	return peak, ordered(c)
+}
+
+// ordered returns an error if the candidates have ids and are not largest first.
+func ordered(c Candidates) error {
 	for i := 1; i < len(c.IDs); i++ {
 		if a, b := c.Logits[i-1], c.Logits[i]; a < b || a == b && c.IDs[i-1] >= c.IDs[i] {
-			return 0, fmt.Errorf("sample: candidates %d and %d are out of order: token %d (%v) before token %d (%v)",
+			return fmt.Errorf("sample: candidates %d and %d are out of order: token %d (%v) before token %d (%v)",
 				i-1, i, c.IDs[i-1], a, c.IDs[i], b)
 		}
 	}
-	return peak, nil
+	return nil
 }
 
 // largest returns the largest logit. NaN anywhere, nothing but -Inf, or no logits at all are errors.
@@ -115,23 +127,31 @@ func penalise(to, from []float32, p Params, history []int32) {
 		if id < 0 || int(id) >= len(from) {
 			continue
 		}
-		if l := float64(from[id]); l > 0 {
-			to[id] = float32(l / p.Penalty)
-		} else {
-			to[id] = float32(l * p.Penalty)
-		}
+		to[id] = weaken(from[id], p.Penalty)
 	}
 }
 
-// draw takes one candidate with probability proportional to exp((logit-peak)/temperature).
-func (s *Sampler) draw(w *work, keys []key, peak float64) int32 {
+// weaken is what a penalty makes of a logit.
+func weaken(logit float32, penalty float64) float32 {
+	if l := float64(logit); l > 0 {
+		return float32(l / penalty)
+	}
+	return float32(float64(logit) * penalty)
+}
+
+// weigh gives each candidate the weight exp((logit-peak)/temperature), and returns their sum.
+func (w *work) weigh(keys []key, peak, temperature float64) (sum float64) {
 	w.weights = w.weights[:0]
-	sum := 0.0
 	for _, k := range keys {
-		x := weight(k.logit(), peak, s.params.Temperature)
+		x := weight(k.logit(), peak, temperature)
 		w.weights = append(w.weights, x)
 		sum += x
 	}
+	return sum
+}
+
+// draw takes one candidate with probability proportional to its weight; sum is that of all.
+func (s *Sampler) draw(w *work, keys []key, sum float64) int32 {
 	left := s.random.Float64() * sum
 	last := 0
 	for i, x := range w.weights {

@@ -3,6 +3,8 @@ package serve
 import (
 	"slices"
 	"time"
+
+	"umbra/scheduler"
 )
 
 // Report sums up a run. Shares and rates over time are integrals over the steps' time.
@@ -41,6 +43,8 @@ type Report struct {
 	// share of their time in which the device had nothing to do for want of it, at most. Both 0 where simulated.
 	HostShare float64 `json:"host_share"`
 	IdleShare float64 `json:"idle_share"`
+	// Speculated is what came of proposals, if there were any.
+	Speculated *scheduler.Speculated `json:"speculated,omitempty"`
 }
 
 // Quantiles are of a time, in milliseconds, by nearest rank.

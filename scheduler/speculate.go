@@ -1,0 +1,365 @@
+package scheduler
+
+import (
+	"fmt"
+
+	"umbra/scheduler/batch"
+	"umbra/scheduler/ngram"
+	"umbra/scheduler/pace"
+	"umbra/scheduler/sample"
+)
+
+// Speculation is how proposals of tokens are made and how many: a step computes them together with the token before, and those
+// that the model would have chosen itself are so many steps saved. It changes no greedy token and no distribution
+// (sample.Sampler.Verify). Beams take no proposals, nor does who has more to compute than its last token.
+type Speculation struct {
+	// Most is the most proposals a sequence gets in a step, from 1 to pace.Most.
+	Most int
+	// Outputs is the most output rows a step may have; at least Config.MaxSequences.
+	Outputs int
+	// Text has the scheduler itself propose what followed a sequence's last tokens before in its own text, or else in Others,
+	// which may be nil. Without it, proposals are made by who drives the scheduler, in answer to Asks.
+	Text   bool
+	Others *ngram.Static
+	// Rates are the chances that proposals are accepted, before any is known (pace.DraftRates, pace.TextRates).
+	Rates pace.Rates
+	// Always makes Most proposals wherever it can, whether they pay or not; for tests and measurements.
+	Always bool
+}
+
+func (c *Speculation) validate(sequences int) error {
+	switch {
+	case c == nil:
+		return nil
+	case c.Most < 1 || c.Most > pace.Most:
+		return fmt.Errorf("scheduler: %d proposals in a row are asked for, want 1 to %d", c.Most, pace.Most)
+	case c.Outputs < sequences:
+		return fmt.Errorf("scheduler: Speculation.Outputs is %d, want at least MaxSequences (%d)", c.Outputs, sequences)
+	}
+	return nil
+}
+
+// Proposal is a run of tokens that a sequence may go on with.
+type Proposal struct {
+	Tokens []int32
+	// Odds are what each was drawn with; nil: all are certain, given those before. Whether a token is proposed at all may depend on its
+	// odds and on the tokens before it, but never on what was drawn.
+	Odds []sample.Odds
+	// Classes are how sure of each its maker was, see package pace.
+	Classes []uint8
+}
+
+// Ask is a sequence that can have proposals in the next step.
+type Ask struct {
+	ID     uint64
+	Answer int
+	// Tokens are what it knows, of which all but the last are computed. They are not to be written to.
+	Tokens []int32
+	// Sampling is how it chooses tokens.
+	Sampling sample.Params
+	// Most is how many proposals it can have, Left how many tokens it can get to before it ends.
+	Most, Left int
+	// Rates are the chances that proposals of each class come true, Prices what they cost.
+	Rates  *pace.Rates
+	Prices *pace.Prices
+	// Proposal is for who drives the scheduler to fill in. It may stay empty.
+	Proposal Proposal
+
+	sequence *sequence
+}
+
+// Speculated totals what came of proposals.
+type Speculated struct {
+	// Turns counts outputs of sequences that could have had proposals, Tokens what they gave: without any it is the same.
+	Turns, Tokens int
+	// Proposed and Accepted count proposals by position, from the first after a known token. Of those after one that was not
+	// accepted nothing can be said, and they count as proposed.
+	Proposed, Accepted [pace.Most]int
+	// Times are of the steps in which sequences could have had proposals.
+	Times pace.Totals
+}
+
+// Since is what has come since an earlier count.
+func (s Speculated) Since(before Speculated) Speculated {
+	s.Turns -= before.Turns
+	s.Tokens -= before.Tokens
+	for i := range s.Proposed {
+		s.Proposed[i] -= before.Proposed[i]
+		s.Accepted[i] -= before.Accepted[i]
+	}
+	t, b := &s.Times, before.Times
+	t.Step -= b.Step
+	t.Drafts -= b.Drafts
+	t.Passes -= b.Passes
+	t.Behind -= b.Behind
+	t.Plain -= b.Plain
+	return s
+}
+
+// Asks returns the sequences that can have proposals in the step that Next is to lay out, and for which these are likely to pay;
+// none while a step is in flight. Who drives the scheduler may fill their Proposals in before it calls Next.
+func (s *Scheduler) Asks() []Ask {
+	s.clearAsks()
+	if s.pacer == nil || len(s.flights) > 0 {
+		return nil
+	}
+	step := s.turn()
+	if step.Asked == 0 || !s.pacer.Open(step.Sequences) {
+		return nil
+	}
+	prices := s.pacer.Prices(step)
+	for _, q := range s.running {
+		most, left := s.most(q)
+		if most < 1 {
+			continue
+		}
+		if q.rates == nil {
+			r := s.pacer.Rates()
+			q.rates = &r
+		}
+		s.asks = append(s.asks, Ask{ID: q.id, Answer: q.answer, Tokens: q.tokens, Sampling: q.sampler.Params(), Most: most, Left: left,
+			Rates: q.rates, Prices: &prices, sequence: q})
+	}
+	for i := range s.asks {
+		s.asks[i].sequence.ask = &s.asks[i]
+	}
+	return s.asks
+}
+
+// clearAsks forgets what was asked.
+func (s *Scheduler) clearAsks() {
+	for _, a := range s.asks {
+		a.sequence.ask = nil
+	}
+	clear(s.asks)
+	s.asks = s.asks[:0]
+}
+
+// turn describes the step that comes next, as far as it is known.
+func (s *Scheduler) turn() (step pace.Step) {
+	for _, q := range s.running {
+		if q.follows() || q.ended {
+			continue
+		}
+		if n := q.pending(); n != 1 {
+			step.Others += n
+			continue
+		}
+		step.Sequences++
+		if most, _ := s.most(q); most > 0 {
+			step.Asked++
+		}
+	}
+	step.Others = min(step.Others, s.config.MaxBatchTokens-step.Sequences)
+	return step
+}
+
+// most returns how many proposals a sequence can have next, and how many tokens it can get to. The last token it may get is sampled, never proposed.
+func (s *Scheduler) most(q *sequence) (most, left int) {
+	if !q.group.apart || q.group.beams != nil || q.ended || q.pending() != 1 {
+		return 0, 0
+	}
+	left = q.limit - len(q.tokens) - q.promised
+	if q.maxTokens > 0 {
+		left = min(left, q.maxTokens-q.sampled-q.promised)
+	}
+	return min(s.config.Speculation.Most, left-1), left
+}
+
+// wouldAsk reports whether the step after those in flight is to have proposals, for which their tokens must be known.
+func (s *Scheduler) wouldAsk() bool {
+	if s.pacer == nil {
+		return false
+	}
+	step := s.turn()
+	return step.Asked > 0 && s.pacer.Open(step.Sequences)
+}
+
+// guess makes proposals from texts.
+func (s *Scheduler) guess() {
+	if s.pacer == nil || !s.config.Speculation.Text {
+		return
+	}
+	for i, a := range s.Asks() {
+		q := a.sequence
+		if q.index == nil {
+			q.index = &ngram.Index{}
+		}
+		q.index.Extend(q.tokens)
+		p := &s.asks[i].Proposal
+		tokens, agree := q.index.Guess(q.tokens, a.Most)
+		if tokens == nil {
+			s.guessOthers(&s.asks[i])
+			continue
+		}
+		chance := 1.0
+		for level, id := range tokens {
+			class := pace.TextClass(agree + level)
+			if chance *= a.Rates[class]; !s.worth(a, level, chance, a.Rates[class]) {
+				break
+			}
+			p.Tokens, p.Classes = append(p.Tokens, id), append(p.Classes, class)
+		}
+	}
+}
+
+// guessOthers makes a proposal of what mostly followed in other texts.
+func (s *Scheduler) guessOthers(a *Ask) {
+	others := s.config.Speculation.Others
+	if others == nil {
+		return
+	}
+	const most = 4 // tokens that others are known by
+	last := append([]int32(nil), a.Tokens[max(0, len(a.Tokens)-most):]...)
+	chance := 1.0
+	for level := range a.Most {
+		id, run, lead, ok := others.Next(last)
+		class := pace.OtherClass(run, lead)
+		if chance *= a.Rates[class]; !ok || !s.worth(*a, level, chance, a.Rates[class]) {
+			return
+		}
+		last = append(last, id)
+		a.Proposal.Tokens, a.Proposal.Classes = append(a.Proposal.Tokens, id), append(a.Proposal.Classes, class)
+	}
+}
+
+// worth reports whether a proposal from a text is worth its row. Now and then one is made that is not: it may be by now.
+func (s *Scheduler) worth(a Ask, level int, chance, rate float64) bool {
+	const often = 32
+	if a.Prices.Worth(level, chance, rate, true) {
+		return true
+	}
+	s.spared++
+	return level == 0 && s.spared%often == 0
+}
+
+// speculate adds proposals to planned shares, as far as what is left of the budget, outputs and free blocks go: nobody waits or gives
+// way for one.
+func (s *Scheduler) speculate(left int) {
+	if len(s.asks) == 0 {
+		return
+	}
+	outputs := s.config.Speculation.Outputs - len(s.planned) // all the others may want
+	for i := range s.planned {
+		q := &s.planned[i]
+		if q.ask == nil {
+			continue
+		}
+		p := q.ask.Proposal
+		k := min(len(p.Tokens), len(p.Classes), q.ask.Most, left, outputs)
+		for k > 0 && !q.table.Grow(k) {
+			k--
+		}
+		if k <= 0 {
+			continue
+		}
+		q.proposal = Proposal{Tokens: p.Tokens[:k], Classes: p.Classes}
+		if p.Odds != nil {
+			q.proposal.Odds = p.Odds[:k]
+		}
+		q.rows += k
+		left -= k
+		outputs -= k
+	}
+}
+
+// verify takes the outputs of a sequence's last token and of proposals: each output says which token comes next, and as long as
+// that is the one proposed, the next output counts too. What was computed for other tokens is given back.
+func (s *Scheduler) verify(events []Event, q share, out []batch.Output) []Event {
+	if q.ended {
+		return events
+	}
+	var e Event
+	accepted := 0
+	for i := range out {
+		id, came, err := s.judge(q, i, out[i])
+		if err != nil {
+			e.Err = fmt.Errorf("scheduler: sequence %d: %w", q.id, err)
+			return q.group.report(events, q.sequence, q.end(e, Failed)) // its cache may not hold numbers
+		}
+		got := q.accept(s.one(id), s.config.Piece)
+		got.Tokens, got.Text = append(e.Tokens, got.Tokens...), append(e.Text, got.Text...)
+		if e = got; came {
+			accepted++
+		}
+		if q.ended || !came {
+			break
+		}
+	}
+	q.computed += 1 + accepted
+	q.reached = max(q.reached, q.computed)
+	if !s.config.NoPrefixReuse {
+		q.table.Seal(q.tokens[:min(q.computed, len(q.tokens))]) // a stop token is computed, and no token of it
+	}
+	q.table.Shrink(q.computed)
+	return q.group.report(events, q.sequence, e)
+}
+
+// judge says which token an output gives, and whether it is the i-th one proposed.
+func (s *Scheduler) judge(q share, i int, out batch.Output) (id int32, came bool, err error) {
+	p := q.proposal
+	if i == len(p.Tokens) {
+		id, err = q.choose(out, s.config.Vocabulary)
+		return id, false, err
+	}
+	if q.want == batch.WantToken {
+		id, err = q.choose(out, s.config.Vocabulary)
+		came = id == p.Tokens[i]
+	} else {
+		id, came, err = q.verify(out, s.config.Vocabulary, p, i)
+	}
+	if err == nil {
+		s.pacer.Judged(q.rates, p.Classes[i], came)
+		if came {
+			s.counted.Speculated.Accepted[i]++
+		}
+	}
+	return id, came, err
+}
+
+// verify decides about a proposed token as choose chooses one.
+func (q *sequence) verify(out batch.Output, vocabulary int, p Proposal, i int) (id int32, came bool, err error) {
+	c, err := q.candidates(out, vocabulary)
+	if err != nil {
+		return 0, false, err
+	}
+	var odds sample.Odds
+	if p.Odds != nil {
+		odds = p.Odds[i]
+	}
+	if id, came, err = q.sampler.Verify(c, q.tokens, p.Tokens[i], odds); err != nil {
+		return 0, false, err
+	}
+	id, err = q.chosen(id, out, vocabulary)
+	return id, came, err
+}
+
+// account adds a share that has been committed, with what its sequence gained, to what is known of the step and of proposals.
+func (s *Scheduler) account(f *flight, q share, gained int) {
+	if s.pacer == nil {
+		return
+	}
+	k := len(q.proposal.Tokens)
+	for i := range k {
+		s.counted.Speculated.Proposed[i]++
+	}
+	if q.outputs == 0 || q.rows-k != 1 {
+		s.took.Others += q.rows
+		return
+	}
+	s.took.Sequences++
+	s.took.Gained += gained
+	if f.asked > 0 {
+		s.counted.Speculated.Turns++
+		s.counted.Speculated.Tokens += gained
+	}
+}
+
+// Took tells what the step that was committed last took, by which the lengths of proposals are chosen: in any unit of time, always
+// the same one. A step that nobody tells of counts for nothing.
+func (s *Scheduler) Took(t pace.Times) {
+	if s.pacer != nil {
+		s.pacer.Took(s.took, t)
+	}
+	s.took = pace.Step{}
+}
