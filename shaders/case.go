@@ -86,7 +86,7 @@ func (b *bench) rows(label string, data []float32, cols int) *gpu.Buffer {
 func (b *bench) weights(f Format, rows, cols int) (Weights, []float32) {
 	q, s := f.Random(b.rand, rows, cols)
 	w := Weights{Quants: b.buffer("quants", q)}
-	if f.ScaleHalfs > 0 {
+	if f.HasScales() {
 		w.Scales = b.buffer("scales", s)
 	}
 	padded := f.Decode(q, s, rows, cols)

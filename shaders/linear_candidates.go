@@ -55,7 +55,7 @@ func (s LinearShape) candidates(rows int) []linearVariant {
 		}
 	}
 	for _, c := range directCandidates {
-		if top < c.from || top > c.to || top > matvecRows && s.Format.QuantVecs >= 4 { // whose lanes read other rows: GemmTile's
+		if top < c.from || top > c.to || top > matvecRows && s.Format.QuantBits >= 16 { // whose lanes read other rows: GemmTile's
 			continue
 		}
 		if c.tile.tokens == 0 {

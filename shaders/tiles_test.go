@@ -13,7 +13,7 @@ import (
 )
 
 // BenchmarkStreamTiles compares shapes of MatvecStream, and others for a few rows, on the products of an 8B, a 1B and a small model:
-// what streamChoices is chosen by. It prints and picks as BenchmarkLinearTiles does.
+// what streamChoices is chosen by. It prints and picks as BenchmarkLinearTiles does; UMBRA_LINEAR_ALL=1 adds the other quantised formats.
 //
 //	go test -run '^$' -bench StreamTiles -benchtime 1x -timeout 30m ./shaders
 func BenchmarkStreamTiles(b *testing.B) {
@@ -28,6 +28,11 @@ func BenchmarkStreamTiles(b *testing.B) {
 			{3, 3072, 512}, {3, 512, 1536}, {3, 512, 512},
 		} {
 			m.product(m.shape(p.format, p.n, p.k), rows, m.streams)
+		}
+		for format := allTiles; format < len(formats) && os.Getenv("UMBRA_LINEAR_ALL") != ""; format++ {
+			for _, p := range []struct{ n, k int }{{28672, 4096}, {4096, 14336}, {4096, 4096}, {16384, 2048}, {2048, 8192}} {
+				m.product(m.shape(format, p.n, p.k), []int{1, 2}, m.streams)
+			}
 		}
 	}
 	m.summary()

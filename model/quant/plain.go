@@ -67,12 +67,11 @@ func putHalf(b []byte, x float32) bool {
 	return h.IsFinite()
 }
 
-// repackPlain copies a row and fills its last group with zeros.
-func repackPlain(quants, _, src []byte) {
-	clear(quants[copy(quants, src):])
-}
-
-// unpackPlain reads planes that hold the values as the file does.
-func unpackPlain(dequantize func([]float32, []byte)) func([]float32, []byte, []byte) {
-	return func(dst []float32, quants, _ []byte) { dequantize(dst, quants) }
+// plainPlanes are those of values that lie there as in the file, the last group of a row filled up with zeros.
+func plainPlanes(bits int, dequantize func([]float32, []byte)) *planes {
+	return &planes{
+		quantBits: bits,
+		repack:    func(r planeRow, src []byte) { clear(r.quants[copy(r.quants, src):]) },
+		unpack:    func(dst []float32, r planeRow) { dequantize(dst, r.quants) },
+	}
 }

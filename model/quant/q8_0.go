@@ -6,7 +6,7 @@ const blockBytesQ8_0 = 34 // f16 scale d + 32 × i8; ggml block_q8_0. A value is
 
 func dequantizeQ8_0(dst []float32, src []byte) {
 	for ; len(src) > 0; src, dst = src[blockBytesQ8_0:], dst[group:] {
-		unpackQ8_0(dst[:group], src[2:blockBytesQ8_0], src)
+		unpackQ8_0(dst[:group], planeRow{quants: src[2:blockBytesQ8_0], scales: src})
 	}
 }
 
@@ -27,7 +27,8 @@ func putQ8_0(dst []byte, x []float32, d float32) bool {
 }
 
 // repackQ8_0 takes scales and quants apart: 32 i8 and one f16 per group.
-func repackQ8_0(quants, scales, src []byte) {
+func repackQ8_0(r planeRow, src []byte) {
+	quants, scales := r.quants, r.scales
 	for len(src) >= blockBytesQ8_0 && len(quants) >= group && len(scales) >= 2 {
 		*(*[2]byte)(scales) = *(*[2]byte)(src)
 		*(*[group]byte)(quants) = *(*[group]byte)(src[2:blockBytesQ8_0])
@@ -35,12 +36,9 @@ func repackQ8_0(quants, scales, src []byte) {
 	}
 }
 
-func unpackQ8_0(dst []float32, quants, scales []byte) {
-	for g := 0; g < len(dst)/group; g++ {
-		d := half(scales[2*g:])
-		for j := g * group; j < (g+1)*group; j++ {
-			dst[j] = d * float32(int8(quants[j]))
-		}
+func unpackQ8_0(dst []float32, r planeRow) {
+	for j := range dst {
+		dst[j] = half(r.scales[2*(j/group):]) * float32(int8(r.quants[j]))
 	}
 }
 

@@ -25,32 +25,28 @@ type format struct {
 	// hold (NaN, infinite, or too large for the block's scale), or -1.
 	quantize func(dst []byte, src, weights []float32) int
 
-	quantBytes, scaleBytes int // plane bytes per group of 32 columns
-
-	// repack lays one row of blocks out in its planes, which end where the row's groups do.
-	repack func(quants, scales, src []byte)
-	// unpack decodes one row from its planes.
-	unpack func(dst []float32, quants, scales []byte)
+	// planes says how rows lie on the GPU. Without, a type can be decoded, not computed with.
+	planes *planes
 }
 
-// formats is the table. Errors list its types in this order. A type without repack has no planes: it can be decoded, not computed with.
+// formats is the table. Errors list its types in this order.
 var formats = []format{
-	{gguf.F32, dequantizeF32, quantizeF32, 4 * group, 0, repackPlain, unpackPlain(dequantizeF32)},
-	{gguf.F16, dequantizeF16, quantizeF16, 2 * group, 0, repackPlain, unpackPlain(dequantizeF16)},
-	{gguf.BF16, dequantizeBF16, quantizeBF16, 2 * group, 0, repackPlain, unpackPlain(dequantizeBF16)},
-	{gguf.Q8_0, dequantizeQ8_0, eachBlock(gguf.Q8_0, encodeQ8_0), group, 2, repackQ8_0, unpackQ8_0},
-	{gguf.Q4_0, dequantizeQ4_0, eachBlock(gguf.Q4_0, encodeQ4_0), group / 2, 2, repackQ4_0, unpackQ4_0},
-	{gguf.Q4_1, dequantizeQ4_1, eachBlock(gguf.Q4_1, encodeQ4_1), group / 2, 4, repackQ4_1, unpackQ4_1},
-	{t: gguf.Q5_0, dequantize: dequantizeQ5_0, quantize: eachBlock(gguf.Q5_0, encodeQ5_0)},
-	{t: gguf.Q5_1, dequantize: dequantizeQ5_1, quantize: eachBlock(gguf.Q5_1, encodeQ5_1)},
-	{t: gguf.Q2_K, dequantize: dequantizeQ2_K, quantize: eachBlock(gguf.Q2_K, encodeQ2_K)},
-	{t: gguf.Q3_K, dequantize: dequantizeQ3_K, quantize: eachBlock(gguf.Q3_K, encodeQ3_K)},
-	{t: gguf.Q4_K, dequantize: dequantizeQ4_K, quantize: eachBlock(gguf.Q4_K, encodeQ4_K)},
-	{t: gguf.Q5_K, dequantize: dequantizeQ5_K, quantize: eachBlock(gguf.Q5_K, encodeQ5_K)},
-	{t: gguf.Q6_K, dequantize: dequantizeQ6_K, quantize: eachBlock(gguf.Q6_K, encodeQ6_K)},
-	{t: gguf.IQ4_NL, dequantize: dequantizeIQ4_NL, quantize: eachBlock(gguf.IQ4_NL, encodeIQ4_NL)},
-	{t: gguf.IQ4_XS, dequantize: dequantizeIQ4_XS, quantize: eachBlock(gguf.IQ4_XS, encodeIQ4_XS)},
-	{t: gguf.MXFP4, dequantize: dequantizeMXFP4, quantize: eachBlock(gguf.MXFP4, encodeMXFP4)},
+	{gguf.F32, dequantizeF32, quantizeF32, plainPlanes(32, dequantizeF32)},
+	{gguf.F16, dequantizeF16, quantizeF16, plainPlanes(16, dequantizeF16)},
+	{gguf.BF16, dequantizeBF16, quantizeBF16, plainPlanes(16, dequantizeBF16)},
+	{gguf.Q8_0, dequantizeQ8_0, eachBlock(gguf.Q8_0, encodeQ8_0), &planes{quantBits: 8, scaleBits: 16, repack: repackQ8_0, unpack: unpackQ8_0}},
+	{gguf.Q4_0, dequantizeQ4_0, eachBlock(gguf.Q4_0, encodeQ4_0), &planes{quantBits: 4, scaleBits: 16, repack: repackQ4_0, unpack: unpackQ4_0}},
+	{gguf.Q4_1, dequantizeQ4_1, eachBlock(gguf.Q4_1, encodeQ4_1), &planes{quantBits: 4, scaleBits: 32, repack: repackQ4_1, unpack: unpackQ4_1}},
+	{gguf.Q5_0, dequantizeQ5_0, eachBlock(gguf.Q5_0, encodeQ5_0), &planes{quantBits: 4, highBits: 1, scaleBits: 16, repack: repackQ5_0, unpack: unpackQ5_0}},
+	{gguf.Q5_1, dequantizeQ5_1, eachBlock(gguf.Q5_1, encodeQ5_1), &planes{quantBits: 4, highBits: 1, scaleBits: 32, repack: repackQ5_1, unpack: unpackQ5_1}},
+	{gguf.Q2_K, dequantizeQ2_K, eachBlock(gguf.Q2_K, encodeQ2_K), &planes{quantBits: 2, smallBits: 16, scaleBits: 4, repack: repackQ2_K, unpack: unpackQ2_K}},
+	{gguf.Q3_K, dequantizeQ3_K, eachBlock(gguf.Q3_K, encodeQ3_K), &planes{quantBits: 2, highBits: 1, smallBits: 12, scaleBits: 4, repack: repackQ3_K, unpack: unpackQ3_K}},
+	{gguf.Q4_K, dequantizeQ4_K, eachBlock(gguf.Q4_K, encodeQ4_K), &planes{quantBits: 4, smallBits: 16, scaleBits: 4, repack: repackQ4_K, unpack: unpackQ4_K}},
+	{gguf.Q5_K, dequantizeQ5_K, eachBlock(gguf.Q5_K, encodeQ5_K), &planes{quantBits: 4, highBits: 1, smallBits: 16, scaleBits: 4, repack: repackQ5_K, unpack: unpackQ5_K}},
+	{gguf.Q6_K, dequantizeQ6_K, eachBlock(gguf.Q6_K, encodeQ6_K), &planes{quantBits: 4, highBits: 2, smallBits: 16, scaleBits: 4, repack: repackQ6_K, unpack: unpackQ6_K}},
+	{gguf.IQ4_NL, dequantizeIQ4_NL, eachBlock(gguf.IQ4_NL, encodeIQ4_NL), &planes{quantBits: 4, scaleBits: 16, repack: repackQ4_0, unpack: unpackIQ4_NL}},
+	{gguf.IQ4_XS, dequantizeIQ4_XS, eachBlock(gguf.IQ4_XS, encodeIQ4_XS), &planes{quantBits: 4, smallBits: 8, scaleBits: 4, repack: repackIQ4_XS, unpack: unpackIQ4_XS}},
+	{gguf.MXFP4, dequantizeMXFP4, eachBlock(gguf.MXFP4, encodeMXFP4), &planes{quantBits: 4, scaleBits: 8, repack: repackMXFP4, unpack: unpackMXFP4}},
 	{t: gguf.IQ1_S, dequantize: dequantizeIQ1_S},
 	{t: gguf.IQ1_M, dequantize: dequantizeIQ1_M},
 	{t: gguf.IQ2_XXS, dequantize: dequantizeIQ2_XXS},
@@ -74,7 +70,7 @@ func PlaneTypes() []gguf.Type { return typesWhere(hasPlanes) }
 // Quantizable returns the types that Quantize makes.
 func Quantizable() []gguf.Type { return typesWhere(canQuantize) }
 
-func hasPlanes(f *format) bool   { return f.repack != nil }
+func hasPlanes(f *format) bool   { return f.planes != nil }
 func canQuantize(f *format) bool { return f.quantize != nil }
 
 func typesWhere(ok func(*format) bool) []gguf.Type {
@@ -97,10 +93,10 @@ func formatOf(t gguf.Type) (*format, error) {
 	return nil, &TypeError{t, "not supported", Types()}
 }
 
-// planesOf returns the row of a type with planes, or a *TypeError.
-func planesOf(t gguf.Type) (*format, error) {
+// planesOf returns the planes of a type that has them, or a *TypeError.
+func planesOf(t gguf.Type) (*planes, error) {
 	if f, err := formatOf(t); err == nil && hasPlanes(f) {
-		return f, nil
+		return f.planes, nil
 	}
 	return nil, &TypeError{t, "not supported on the GPU", PlaneTypes()}
 }

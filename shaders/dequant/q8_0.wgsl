@@ -1,5 +1,5 @@
 // Q8_0: a block is 32 i8 times one f16 (ggml block_q8_0).
-struct Block { q0: vec4<u32>, q1: vec4<u32>, d: f32, m: f32 }
+struct Block { q0: vec4<u32>, q1: vec4<u32>, d0: f32, m0: f32 }
 {% template "scale" %}
 
 fn scaled_block(row: u32, b: u32, d: f32) -> Block {
@@ -32,4 +32,5 @@ fn raised(w: u32) -> vec4<f32> {
 }
 fn raw0(p: Piece) -> vec4<f32> { return raised(p.q.x); }
 fn raw1(p: Piece) -> vec4<f32> { return raised(p.q.y); }
-{% template "signed_factors" %}
+{% template "half_scale" %}
+{% template "factors" . %}
