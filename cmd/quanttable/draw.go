@@ -80,9 +80,13 @@ func (r results) markdown() string {
 				target = fmt.Sprintf("%g %%: **missed**", limit)
 			}
 		}
-		fmt.Fprintf(&b, "| %s | %.2f | %.1f | %.4f ± %.3f | %+.3f ± %.3f %% | %s | %.2e ± %.0e | %.2f %% | %.0f | %.1f |\n",
+		speed := " | " // not measured
+		if x.Prefill > 0 {
+			speed = fmt.Sprintf("%.0f | %.1f", x.Prefill, x.Decode)
+		}
+		fmt.Fprintf(&b, "| %s | %.2f | %.1f | %.4f ± %.3f | %+.3f ± %.3f %% | %s | %.2e ± %.0e | %.2f %% | %s |\n",
 			name(x.Type), x.Bits, float64(x.Bytes)/1e6, x.Perplexity.Value, x.Perplexity.Error, rise, 100*x.Ratio.Error, target,
-			x.KL.Value, x.KL.Error, 100*x.SameBest.Value, x.Prefill, x.Decode)
+			x.KL.Value, x.KL.Error, 100*x.SameBest.Value, speed)
 	}
 	fmt.Fprintf(&b, "\n%d tokens, %d of them scored. Speeds on %s.\n", r.Tokens, r.Scored, r.Adapter)
 	return b.String()
