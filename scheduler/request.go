@@ -198,8 +198,8 @@ func (s *Scheduler) refuseBeams(r Request) error {
 		return fmt.Errorf("scheduler: the best %d of %d beams are asked for; ask for fewer answers or more beams", r.N, r.Beams)
 	case r.BestOf != 0:
 		return fmt.Errorf("scheduler: the best of %d answers and %d beams are asked for; give one of them", r.BestOf, r.Beams)
-	case !r.Sampling.Greedy() || r.Sampling.Penalises():
-		return fmt.Errorf("scheduler: a beam search draws nothing, but temperature is %v and penalty %v; leave them out", r.Sampling.Temperature, r.Sampling.Penalty)
+	case !r.Sampling.Greedy() || r.Sampling.Penalises() || len(r.Sampling.Bias) > 0:
+		return fmt.Errorf("scheduler: a beam search draws nothing, but temperature is %v and penalty %v; leave them out, and other penalties and biases", r.Sampling.Temperature, r.Sampling.Penalty)
 	case len(r.Stop) > 0:
 		return errors.New("scheduler: a beam search takes no stop strings; give stop tokens, or leave them out")
 	case r.Beams > most:

@@ -49,6 +49,7 @@ func run(args []string, c *console) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Exit(func(int) { helped = true }), // --help; kong goes on parsing, run doesn't
 		kong.Bind(c),
+		kong.Vars{"samplers": orderText()},
 	)
 	if err != nil {
 		panic(err) // a malformed struct tag of ours

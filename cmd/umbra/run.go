@@ -90,8 +90,8 @@ func (r *runCommand) Validate() error {
 		return errors.New("--answers, --best-of and --beams are for one prompt; leave them out with --prompts")
 	case r.Beams < 0 || r.Beams > 0 && r.Beams < r.Answers:
 		return fmt.Errorf("--beams %d must be at least 1, and at least --answers (%d)", r.Beams, r.Answers)
-	case r.Beams > 0 && (r.BestOf > 0 || r.Temperature != nil || r.RepeatPenalty != 1 || len(r.Stop) > 0):
-		return errors.New("--beams draws nothing and takes no stop texts; leave out --best-of, --temperature, --repeat-penalty and --stop")
+	case r.Beams > 0 && (r.BestOf > 0 || r.Temperature != nil || r.changes() || len(r.Stop) > 0):
+		return errors.New("--beams draws nothing and takes no stop texts; leave out --best-of, --temperature, --stop, penalties and --logit-bias")
 	case r.Beams == 0 && (r.LengthPenalty != 1 || r.EarlyStopping):
 		return errors.New("--length-penalty and --early-stopping are for --beams")
 	case r.Beams == 0 && r.several() && (r.Temperature == nil || *r.Temperature == 0):
@@ -155,6 +155,7 @@ func (r *runCommand) Run(c *console) (err error) {
 	if err := r.loadSession(c, engine); err != nil {
 		return err
 	}
+	r.breakers(&params, engine.Tokenizer())
 	switch q := r.request(prompts[0], params); {
 	case r.several():
 		return r.answers(ctx, c, engine, q)
