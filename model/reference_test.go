@@ -72,8 +72,8 @@ func newReference(t testing.TB, f *gguf.File) *reference {
 	return r
 }
 
-// logits returns the logits after each token that want names, nil for the others.
-func (r *reference) logits(ids []int32, want func(position int) bool) [][]float64 {
+// hidden returns what the output matrix takes after each token.
+func (r *reference) hidden(ids []int32) [][]float64 {
 	x := make([][]float64, len(ids))
 	for p, id := range ids {
 		x[p] = append([]float64(nil), r.tensors["token_embd.weight"][id]...)
@@ -103,6 +103,13 @@ func (r *reference) logits(ids []int32, want func(position int) bool) [][]float6
 			add(x[p], product(w("ffn_down.weight"), up, nil))
 		})
 	}
+	each(len(ids), func(p int) { x[p] = r.norm(x[p], r.tensors["output_norm.weight"]) })
+	return x
+}
+
+// logits returns the logits after each token that want names, nil for the others.
+func (r *reference) logits(ids []int32, want func(position int) bool) [][]float64 {
+	x := r.hidden(ids)
 	head := r.tensors["output.weight"]
 	if head == nil {
 		head = r.tensors["token_embd.weight"]
@@ -110,7 +117,7 @@ func (r *reference) logits(ids []int32, want func(position int) bool) [][]float6
 	all := make([][]float64, len(ids))
 	each(len(ids), func(p int) {
 		if want(p) {
-			all[p] = product(head, r.norm(x[p], r.tensors["output_norm.weight"]), nil)
+			all[p] = product(head, x[p], nil)
 		}
 	})
 	return all

@@ -33,10 +33,12 @@ type sequence struct {
 	stopTokens []int32
 	stop       stopper
 
-	sampled int     // tokens drawn, a stop token among them
-	scored  bool    // score is wanted
-	score   float64 // sum of the tokens' log-probabilities
-	kept    Event   // tokens and text of an answer that is reported later, or never
+	sampled  int            // tokens drawn, a stop token among them
+	scored   bool           // score is wanted
+	score    float64        // sum of the tokens' log-probabilities
+	logProbs int            // what Request.LogProbs says
+	likely   []TokenLogProb // of the token chosen last, where it is wanted
+	kept     Event          // tokens and text of an answer that is reported later, or never
 }
 
 // target returns how many tokens are to be computed now: all that are known or promised, or the prompt if others wait
@@ -101,6 +103,9 @@ func (q *sequence) choose(out batch.Output, vocabulary int) (int32, error) {
 	if q.scored && q.group.beams == nil {
 		q.score += logProb(out.Logits, id)
 	}
+	if q.logProbs > 0 {
+		q.likely = []TokenLogProb{logProbsOf(out.Logits, id, q.logProbs-1)}
+	}
 	return id, nil
 }
 
@@ -112,7 +117,7 @@ func (q *sequence) accept(token []int32, piece func(int32) []byte) Event {
 		return q.end(Event{}, StopToken)
 	}
 	q.tokens = append(q.tokens, id)
-	e := Event{ID: q.id, Answer: q.answer, Tokens: token, Usage: q.usage()}
+	e := Event{ID: q.id, Answer: q.answer, Tokens: token, LogProbs: q.likely, Usage: q.usage()}
 	if piece != nil {
 		var stopped bool
 		if e.Text, stopped = q.stop.push(piece(id)); stopped {
