@@ -64,6 +64,8 @@ type Result struct {
 	// Prefill is the time from the request to its first token, Decode from there to the last. Where Request.BestOf is above N
 	// or beams are searched all comes at the end, and Prefill is all of the time.
 	Prefill, Decode time.Duration
+	// Queued is the part of Prefill before the first step with tokens of it.
+	Queued time.Duration
 }
 
 // Answer sums up one answer.
@@ -145,6 +147,9 @@ func (g *generation) fail(err error) {
 
 // take handles an event and reports whether it was the last.
 func (g *generation) take(d delivery) bool {
+	if g.result.Queued == 0 && !d.begun.IsZero() {
+		g.result.Queued = d.begun.Sub(g.start)
+	}
 	if g.first.IsZero() && d.Usage.Generated > 0 {
 		g.first = d.at
 		g.result.Prefill = d.at.Sub(g.start)

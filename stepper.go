@@ -16,6 +16,7 @@ type stepper struct {
 	swapper     *swapper // nil: nothing is swapped
 	synchronous bool     // no step is laid out before the one before it is over
 	record      func(StepRecord)
+	begin       func(*batch.Batch) // is told of each step that is laid out
 
 	flying []flying // steps handed to the device, oldest first
 	steps  int
@@ -102,6 +103,9 @@ func (s *stepper) launch() bool {
 	b := s.scheduler.Next()
 	if b == nil {
 		return false
+	}
+	if s.begin != nil {
+		s.begin(b)
 	}
 	s.steps++
 	f := flying{batch: b}
