@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"umbra"
-	"umbra/cmd/umbra/internal/term"
 	"umbra/gpu"
 	"umbra/scheduler"
 	"umbra/scheduler/sample"
@@ -137,7 +136,7 @@ func (r *runCommand) Run(c *console) (err error) {
 		o.OnStep = write
 		defer func() { err = errors.Join(err, end()) }() // after the engine's last step
 	}
-	engine, err := r.open(c, o)
+	engine, err := openEngine(c, r.Model, r.Quiet, o)
 	if err != nil {
 		return err
 	}
@@ -163,23 +162,6 @@ func (r *runCommand) Run(c *console) (err error) {
 		return r.one(ctx, c, engine, q)
 	}
 	return r.many(ctx, c, engine, prompts, params)
-}
-
-// open opens the model. A bar shows the load if it takes long.
-func (r *runCommand) open(c *console, o umbra.Options) (*umbra.Engine, error) {
-	if !r.Quiet {
-		bar := term.NewProgress(c.err, "loading")
-		defer bar.End()
-		o.Progress = bar.Set
-	}
-	if r.Model != "" {
-		return umbra.Open(r.Model, o)
-	}
-	data, err := embedded()
-	if err != nil {
-		return nil, err
-	}
-	return umbra.OpenBytes(embeddedName, data, o)
 }
 
 func (r *runCommand) request(p prompt, params sample.Params) umbra.Request {
