@@ -11,7 +11,8 @@ import (
 
 // Speculation is how proposals of tokens are made and how many: a step computes them together with the token before, and those
 // that the model would have chosen itself are so many steps saved. It changes no greedy token and no distribution
-// (sample.Sampler.Verify). Beams take no proposals, nor does who has more to compute than its last token.
+// (sample.Sampler.Verify). Beams take no proposals, nor does who has more to compute than its last token, or samples by Mirostat
+// (sample.Params.Adapts).
 type Speculation struct {
 	// Most is the most proposals a sequence gets in a step, from 1 to pace.Most.
 	Most int
@@ -156,7 +157,7 @@ func (s *Scheduler) turn() (step pace.Step) {
 
 // most returns how many proposals a sequence can have next, and how many tokens it can get to. The last token it may get is sampled, never proposed.
 func (s *Scheduler) most(q *sequence) (most, left int) {
-	if !q.group.apart || q.group.beams != nil || q.ended || q.pending() != 1 {
+	if !q.group.apart || q.group.beams != nil || q.ended || q.pending() != 1 || q.sampler.Params().Adapts() {
 		return 0, 0
 	}
 	left = q.limit - len(q.tokens) - q.promised
@@ -278,7 +279,7 @@ func (s *Scheduler) verify(events []Event, q share, out []batch.Output) []Event 
 			return q.group.report(events, q.sequence, q.end(e, Failed)) // its cache may not hold numbers
 		}
 		got := q.accept(s.one(id), s.config.Piece)
-		got.Tokens, got.Text = append(e.Tokens, got.Tokens...), append(e.Text, got.Text...)
+		got.Tokens, got.Text, got.LogProbs = append(e.Tokens, got.Tokens...), append(e.Text, got.Text...), append(e.LogProbs, got.LogProbs...)
 		if e = got; came {
 			accepted++
 		}
