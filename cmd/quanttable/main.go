@@ -33,6 +33,7 @@ func main() {
 	var t table
 	model := flag.String("model", "testdata/gopher-28m-q8_0.gguf", "model to quantise")
 	list := flag.String("types", "", "types to measure, with commas between; others' rows stay (default all)")
+	only := flag.String("only", "", "measure only quality, or only speed, and keep the other (default both)")
 	draw := flag.Bool("draw", false, "measure nothing")
 	speeds := flag.String("speeds", "", "measure speeds of -shapes instead, into this file of JSON")
 	shapes := flag.String("shapes", "llama3.2-1b,llama3.1-8b", "shapes for -speeds")
@@ -41,11 +42,14 @@ func main() {
 	flag.StringVar(&t.docs, "docs", "docs", "folder of quantization.md")
 	flag.StringVar(&t.work, "work", "out/quant", "folder for models while they are measured")
 	flag.Parse()
+	t.quality, t.speed = *only != "speed", *only != "quality"
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	err := errors.New("there are no arguments")
 	switch {
 	case flag.NArg() > 0:
+	case *only != "" && *only != "quality" && *only != "speed":
+		err = fmt.Errorf("-only %s is neither quality nor speed", *only)
 	case *dump != "":
 		err = dumpText(*dump)
 	case *speeds != "":
@@ -88,6 +92,7 @@ func dumpText(path string) error {
 // table measures and writes.
 type table struct {
 	umbra, docs, work string
+	quality, speed    bool // what is measured
 }
 
 func (t *table) results() string { return filepath.Join(t.docs, "quantization.json") }

@@ -109,11 +109,7 @@ func (t *table) measure(ctx context.Context, model string, types []string) error
 		if err != nil {
 			return err
 		}
-		if i := slices.IndexFunc(all.Rows, func(x row) bool { return x.Type == r.Type }); i >= 0 {
-			all.Rows[i] = r
-		} else {
-			all.Rows = append(all.Rows, r)
-		}
+		all.Rows = append(slices.DeleteFunc(all.Rows, func(x row) bool { return x.Type == r.Type }), r)
 		slices.SortStableFunc(all.Rows, func(a, b row) int { return int(b.Bytes - a.Bytes) })
 		if err := save(t.results(), all); err != nil {
 			return err
@@ -128,7 +124,9 @@ func (t *table) file(name string) string { return filepath.Join(t.work, name) }
 func (t *table) prepare(ctx context.Context, model string, types []string) error {
 	wanted := [][]string{
 		{"f32.gguf", "quantize", model, t.file("f32.gguf"), "f32"},
-		{"base.umbra-kl", "perplexity", "-m", t.file("f32.gguf"), "--kl-base", t.file("base.umbra-kl"), t.file("validation.go.txt")},
+	}
+	if t.quality {
+		wanted = append(wanted, []string{"base.umbra-kl", "perplexity", "-m", t.file("f32.gguf"), "--kl-base", t.file("base.umbra-kl"), t.file("validation.go.txt")})
 	}
 	if slices.ContainsFunc(types, calibrated) {
 		wanted = append(wanted, []string{"imatrix.gguf", "imatrix", "-m", t.file("f32.gguf"), "-o", t.file("imatrix.gguf"), t.file("calibration.go.txt")})
@@ -146,9 +144,12 @@ func (t *table) prepare(ctx context.Context, model string, types []string) error
 
 func calibrated(kind string) bool { return strings.HasSuffix(kind, "*") }
 
-// row measures one type.
+// row measures one type, and takes what is not measured from the row that is there.
 func (t *table) row(ctx context.Context, kind string, all *results) (r row, err error) {
 	r.Type = strings.ToUpper(kind)
+	if i := slices.IndexFunc(all.Rows, func(x row) bool { return x.Type == r.Type }); i >= 0 {
+		r = all.Rows[i]
+	}
 	path := t.file("f32.gguf")
 	if kind != "f32" {
 		path = t.file(strings.ReplaceAll(kind, "*", "-imatrix") + ".gguf")
@@ -169,6 +170,19 @@ func (t *table) row(ctx context.Context, kind string, all *results) (r row, err 
 		return r, err
 	}
 	r.Bytes, r.Bits = file.Bytes, file.Bits
+	if t.quality {
+		if err := t.compare(ctx, path, &r, all); err != nil {
+			return r, err
+		}
+	}
+	if t.speed {
+		r.Prefill, r.Decode, all.Adapter, err = t.bench(ctx, "-m", path)
+	}
+	return r, err
+}
+
+// compare measures a file's quality.
+func (t *table) compare(ctx context.Context, path string, r *row, all *results) error {
 	var quality struct {
 		Tokens, Scored int
 		Perplexity     estimate
@@ -179,14 +193,11 @@ func (t *table) row(ctx context.Context, kind string, all *results) (r row, err 
 		}
 	}
 	if err := t.run(ctx, &quality, "perplexity", "-m", path, "--kl", t.file("base.umbra-kl"), "--json"); err != nil {
-		return r, err
+		return err
 	}
 	all.Tokens, all.Scored = quality.Tokens, quality.Scored
 	r.Perplexity, r.Ratio, r.KL, r.SameBest = quality.Perplexity, quality.Compared.Ratio, quality.Compared.KL, quality.Compared.SameBest
-	var adapter string
-	r.Prefill, r.Decode, adapter, err = t.bench(ctx, "-m", path)
-	all.Adapter = adapter
-	return r, err
+	return nil
 }
 
 // bench measures a model's speed: prefill of 512 tokens, and 64 tokens decoded alone.

@@ -10,7 +10,7 @@ import (
 
 // The plot's size, and the margins of the field in it, in pixels.
 const (
-	width, height = 900, 560
+	width, height = 960, 640
 	left, right   = 80, 20
 	top, bottom   = 50, 60
 	letter, line  = 7, 14 // of a label
@@ -30,17 +30,21 @@ func (b box) hits(c box) bool {
 	return b.x < c.x+c.w && c.x < b.x+b.w && b.y < c.y+c.h && c.y < b.y+b.h
 }
 
-// plotOf is a picture of mean KL divergence by bits a weight, both logarithmic. What has none to speak of lies on the lower edge.
+// shownBits is up to where types are shown: those of 16 bits and more would take most of the room, and lose next to nothing.
+const shownBits = 10
+
+// plotOf is a picture of mean KL divergence by bits a weight, both logarithmic. What has less than 1e-5 lies on the lower edge.
 func plotOf(rows []row) string {
-	rows = slices.Clone(rows)
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return r.Bits > shownBits })
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.Bits, b.Bits) })
-	least, most := 1e-4, 1e-3
+	least, most, fewest := 1e-3, 1e-2, 8.0
 	for _, r := range rows {
-		if v := r.KL.Value; v > 1e-7 {
+		fewest = min(fewest, r.Bits)
+		if v := r.KL.Value; v > 1e-5 {
 			least, most = min(least, v), max(most, v)
 		}
 	}
-	x := axis{2, 40, left, width - right}
+	x := axis{0.95 * fewest, shownBits, left, width - right}
 	y := axis{math.Pow(10, math.Floor(math.Log10(least))), math.Pow(10, math.Ceil(math.Log10(most))), height - bottom, top}
 
 	var b strings.Builder
@@ -52,7 +56,7 @@ func plotOf(rows []row) string {
 	stroke := func(x1, y1, x2, y2 float64, colour string) {
 		fmt.Fprintf(&b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s"/>`+"\n", x1, y1, x2, y2, colour)
 	}
-	for _, v := range []float64{2, 3, 4, 5, 6, 8, 10, 16, 32} {
+	for v := math.Ceil(x.low); v <= x.high; v++ {
 		stroke(x.at(v), top, x.at(v), height-bottom, "#ddd")
 		words(x.at(v), height-bottom+18, "middle", fmt.Sprint(v))
 	}
@@ -61,7 +65,8 @@ func plotOf(rows []row) string {
 		words(left-8, y.at(v)+4, "end", fmt.Sprintf("%.0e", v))
 	}
 	words((left+width-right)/2, height-18, "middle", "bits a weight")
-	words(left, 22, "start", "mean KL divergence from F32, nats; hollow: with an importance matrix; on the lower edge: less than is shown")
+	words(left, 20, "start", "mean KL divergence from F32, nats")
+	words(left, 38, "start", "hollow: with an importance matrix; on the lower edge: less than is shown; 16 bits and more are left out")
 
 	var taken []box
 	for _, r := range rows {

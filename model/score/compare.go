@@ -21,7 +21,7 @@ type Divergence struct {
 
 // Diverge compares a model's logits with what a base model made of the same token. Tokens more than 16 below the base's best in log-probability are
 // left out. Beside p·log(p/q) each token adds q - p, which is nothing in all, but takes what the file's steps have rounded out of
-// the sum: two models that are the same are 1e-8 apart, not 1e-5.
+// the sum: two models that are the same are 1e-9 apart, not 1e-5.
 func Diverge(logits []float32, target int32, base *klfile.Row) (Divergence, error) {
 	best := 0
 	for i, v := range logits {
