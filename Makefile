@@ -10,8 +10,8 @@ func main() {
 
 endef
 # Text for the program goes through the environment, so that the shell takes no part in it.
-UMBRA_PROMPT := $(value PROMPT)
-export UMBRA_PROMPT
+PROMPT_TEXT := $(value PROMPT)
+export PROMPT_TEXT
 
 ARGS     =
 FUZZTIME = 30s
@@ -37,7 +37,7 @@ help:
 
 ## run            generate text with the model in testdata (PROMPT=..., ARGS=...)
 run: build
-	$(UMBRA) run --max-tokens 96 --echo $(ARGS) "$$UMBRA_PROMPT"
+	$(UMBRA) run --max-tokens 96 --echo $(ARGS) "$$PROMPT_TEXT"
 
 ## test           every check: lint, all tests, all shaders through other front ends
 # -count=1: results from the cache would dump no shaders.

@@ -75,8 +75,8 @@ func newReference(t testing.TB, f *gguf.File) *reference {
 	return r
 }
 
-// logits returns the logits after each token that want names, nil for the others.
-func (r *reference) logits(ids []int32, want func(position int) bool) [][]float64 {
+// hidden returns what the output matrix takes after each token.
+func (r *reference) hidden(ids []int32) [][]float64 {
 	x := make([][]float64, len(ids))
 	for p, id := range ids {
 		x[p] = append([]float64(nil), r.tensors["token_embd.weight"][id]...)
@@ -111,6 +111,13 @@ func (r *reference) logits(ids []int32, want func(position int) bool) [][]float6
 			add(x[p], product(w("ffn_down.weight"), up, nil))
 		})
 	}
+	each(len(ids), func(p int) { x[p] = r.norm(x[p], r.tensors["output_norm.weight"]) })
+	return x
+}
+
+// logits returns the logits after each token that want names, nil for the others.
+func (r *reference) logits(ids []int32, want func(position int) bool) [][]float64 {
+	x := r.hidden(ids)
 	head := "output"
 	if r.tensors["output.weight"] == nil {
 		head = "token_embd"
@@ -118,9 +125,8 @@ func (r *reference) logits(ids []int32, want func(position int) bool) [][]float6
 	all := make([][]float64, len(ids))
 	each(len(ids), func(p int) {
 		if want(p) {
-			n := r.norm(x[p], r.tensors["output_norm.weight"])
-			r.see(n, -1, head)
-			all[p] = product(r.tensors[head+".weight"], n, nil)
+			r.see(x[p], -1, head)
+			all[p] = product(r.tensors[head+".weight"], x[p], nil)
 		}
 	})
 	return all

@@ -21,6 +21,14 @@ type step struct {
 	rows, outputs     int
 	few, splits, many int  // attention tiles, see shaders.Attention.Run
 	scored            bool // some outputs want a score
+
+	reads []read // of buffers, after the layers
+}
+
+// read is what is to be read from a buffer, from its beginning.
+type read struct {
+	from *gpu.Buffer
+	to   []byte
 }
 
 // Run computes one batch and returns an Output for each row that wants one, in row order. It checks the batch first
@@ -279,6 +287,9 @@ func (s *step) run() (*Flight, error) {
 	}
 	for _, block := range m.weights.blocks {
 		block.record(s)
+	}
+	for _, r := range s.reads {
+		s.pass.Read(r.from, 0, r.to)
 	}
 	f := &Flight{batch: s.batch}
 	if s.outputs > 0 {

@@ -29,7 +29,7 @@
 // last, partial one is copied when the answers part (batch.Batch.Copies). Groups are admitted and preempted as a whole.
 //
 // With Config.Speculation a step may compute a sequence's last token and proposals of what comes next together; Commit keeps those
-// that the model's own outputs bear out, and the cache forgets the rest (speculate.go).
+// that the model's own outputs bear out, and the cache forgets the rest (speculate.go, verify.go).
 //
 // Full blocks of committed steps are remembered (package cache). Who is admitted takes the longest beginning of its
 // tokens that is still there, its own after a preemption among them, and computes the rest; at least one row, for the

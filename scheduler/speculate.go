@@ -3,7 +3,6 @@ package scheduler
 import (
 	"fmt"
 
-	"umbra/scheduler/batch"
 	"umbra/scheduler/ngram"
 	"umbra/scheduler/pace"
 	"umbra/scheduler/sample"
@@ -11,7 +10,8 @@ import (
 
 // Speculation is how proposals of tokens are made and how many: a step computes them together with the token before, and those
 // that the model would have chosen itself are so many steps saved. It changes no greedy token and no distribution
-// (sample.Sampler.Verify). Beams take no proposals, nor does who has more to compute than its last token.
+// (sample.Sampler.Verify). Beams take no proposals, nor does who has more to compute than its last token, or samples by Mirostat
+// (sample.Params.Adapts).
 type Speculation struct {
 	// Most is the most proposals a sequence gets in a step, from 1 to pace.Most.
 	Most int
@@ -156,7 +156,7 @@ func (s *Scheduler) turn() (step pace.Step) {
 
 // most returns how many proposals a sequence can have next, and how many tokens it can get to. The last token it may get is sampled, never proposed.
 func (s *Scheduler) most(q *sequence) (most, left int) {
-	if !q.group.apart || q.group.beams != nil || q.ended || q.pending() != 1 {
+	if !q.group.apart || q.group.beams != nil || q.ended || q.pending() != 1 || q.sampler.Params().Adapts() {
 		return 0, 0
 	}
 	left = q.limit - len(q.tokens) - q.promised
@@ -173,64 +173,6 @@ func (s *Scheduler) wouldAsk() bool {
 	}
 	step := s.turn()
 	return step.Asked > 0 && s.pacer.Open(step.Sequences)
-}
-
-// guess makes proposals from texts.
-func (s *Scheduler) guess() {
-	if s.pacer == nil || !s.config.Speculation.Text {
-		return
-	}
-	for i, a := range s.Asks() {
-		q := a.sequence
-		if q.index == nil {
-			q.index = &ngram.Index{}
-		}
-		q.index.Extend(q.tokens)
-		p := &s.asks[i].Proposal
-		tokens, agree := q.index.Guess(q.tokens, a.Most)
-		if tokens == nil {
-			s.guessOthers(&s.asks[i])
-			continue
-		}
-		chance := 1.0
-		for level, id := range tokens {
-			class := pace.TextClass(agree + level)
-			if chance *= a.Rates[class]; !s.worth(a, level, chance, a.Rates[class]) {
-				break
-			}
-			p.Tokens, p.Classes = append(p.Tokens, id), append(p.Classes, class)
-		}
-	}
-}
-
-// guessOthers makes a proposal of what mostly followed in other texts.
-func (s *Scheduler) guessOthers(a *Ask) {
-	others := s.config.Speculation.Others
-	if others == nil {
-		return
-	}
-	const most = 4 // tokens that others are known by
-	last := append([]int32(nil), a.Tokens[max(0, len(a.Tokens)-most):]...)
-	chance := 1.0
-	for level := range a.Most {
-		id, run, lead, ok := others.Next(last)
-		class := pace.OtherClass(run, lead)
-		if chance *= a.Rates[class]; !ok || !s.worth(*a, level, chance, a.Rates[class]) {
-			return
-		}
-		last = append(last, id)
-		a.Proposal.Tokens, a.Proposal.Classes = append(a.Proposal.Tokens, id), append(a.Proposal.Classes, class)
-	}
-}
-
-// worth reports whether a proposal from a text is worth its row. Now and then one is made that is not: it may be by now.
-func (s *Scheduler) worth(a Ask, level int, chance, rate float64) bool {
-	const often = 32
-	if a.Prices.Worth(level, chance, rate, true) {
-		return true
-	}
-	s.spared++
-	return level == 0 && s.spared%often == 0
 }
 
 // speculate adds proposals to planned shares, as far as what is left of the budget, outputs and free blocks go: nobody waits or gives
@@ -261,77 +203,6 @@ func (s *Scheduler) speculate(left int) {
 		left -= k
 		outputs -= k
 	}
-}
-
-// verify takes the outputs of a sequence's last token and of proposals: each output says which token comes next, and as long as
-// that is the one proposed, the next output counts too. What was computed for other tokens is given back.
-func (s *Scheduler) verify(events []Event, q share, out []batch.Output) []Event {
-	if q.ended {
-		return events
-	}
-	var e Event
-	accepted := 0
-	for i := range out {
-		id, came, err := s.judge(q, i, out[i])
-		if err != nil {
-			e.Err = fmt.Errorf("scheduler: sequence %d: %w", q.id, err)
-			return q.group.report(events, q.sequence, q.end(e, Failed)) // its cache may not hold numbers
-		}
-		got := q.accept(s.one(id), s.config.Piece)
-		got.Tokens, got.Text = append(e.Tokens, got.Tokens...), append(e.Text, got.Text...)
-		if e = got; came {
-			accepted++
-		}
-		if q.ended || !came {
-			break
-		}
-	}
-	q.computed += 1 + accepted
-	q.reached = max(q.reached, q.computed)
-	if !s.config.NoPrefixReuse {
-		q.table.Seal(q.tokens[:min(q.computed, len(q.tokens))]) // a stop token is computed, and no token of it
-	}
-	q.table.Shrink(q.computed)
-	return q.group.report(events, q.sequence, e)
-}
-
-// judge says which token an output gives, and whether it is the i-th one proposed.
-func (s *Scheduler) judge(q share, i int, out batch.Output) (id int32, came bool, err error) {
-	p := q.proposal
-	if i == len(p.Tokens) {
-		id, err = q.choose(out, s.config.Vocabulary)
-		return id, false, err
-	}
-	if q.want == batch.WantToken {
-		id, err = q.choose(out, s.config.Vocabulary)
-		came = id == p.Tokens[i]
-	} else {
-		id, came, err = q.verify(out, s.config.Vocabulary, p, i)
-	}
-	if err == nil {
-		s.pacer.Judged(q.rates, p.Classes[i], came)
-		if came {
-			s.counted.Speculated.Accepted[i]++
-		}
-	}
-	return id, came, err
-}
-
-// verify decides about a proposed token as choose chooses one.
-func (q *sequence) verify(out batch.Output, vocabulary int, p Proposal, i int) (id int32, came bool, err error) {
-	c, err := q.candidates(out, vocabulary)
-	if err != nil {
-		return 0, false, err
-	}
-	var odds sample.Odds
-	if p.Odds != nil {
-		odds = p.Odds[i]
-	}
-	if id, came, err = q.sampler.Verify(c, q.tokens, p.Tokens[i], odds); err != nil {
-		return 0, false, err
-	}
-	id, err = q.chosen(id, out, vocabulary)
-	return id, came, err
 }
 
 // account adds a share that has been committed, with what its sequence gained, to what is known of the step and of proposals.

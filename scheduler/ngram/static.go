@@ -47,6 +47,3 @@ func (s *Static) Next(text []int32) (id int32, run, lead int, ok bool) {
 	}
 	return 0, 0, 0, false
 }
-
-// Runs is how many runs are known.
-func (s *Static) Runs() int { return len(s.next) }

@@ -28,9 +28,6 @@ func (c *Costs) Learn(rows int, cost float64) {
 	}
 }
 
-// Known reports whether a step of so many rows has been measured.
-func (c *Costs) Known(rows int) bool { return rows >= 1 && rows <= mostRows && c.known[rows] > 0 }
-
 // Of estimates what a step of so many rows costs: as measured, or from the nearest measured ones. It is 0 if nothing is known.
 func (c *Costs) Of(rows int) float64 {
 	return estimate(rows, func(r int) float64 { return c.known[r] })

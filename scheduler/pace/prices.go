@@ -16,14 +16,15 @@ type Prices struct {
 }
 
 // Worth reports whether the level-th proposal (from 0) can be expected to give more than it costs, alone or with those that
-// may follow: chance is that it and all before it are accepted, rate that of each that follows if those before it are.
+// may follow, costs taken a little higher than they are known: chance is that it and all before it are accepted, rate that of each that follows if those before it are.
 // drafted says that it has been made already.
 func (p *Prices) Worth(level int, chance, rate float64, drafted bool) bool {
+	const margin = 1.15 // what only breaks even by costs that are noisy is not worth it
 	gain := 0.0
 	for i := level; i < Most; i++ {
-		gain += chance - p.Verify[i]
+		gain += chance - margin*p.Verify[i]
 		if i > level || !drafted {
-			gain -= p.Draft
+			gain -= margin * p.Draft
 		}
 		if gain > 0 {
 			return true
