@@ -11,6 +11,9 @@ import (
 	"umbra/scheduler/sample"
 )
 
+// DRYBreakers are the texts over which no repetition reaches (sample.DRY), unless others are asked for. Not to be changed.
+var DRYBreakers = []string{"\n", ":", `"`, "*"}
+
 // Request asks for a continuation.
 type Request struct {
 	// Prompt is the text to continue; special tokens in it are recognised, and the model's own first token is added.

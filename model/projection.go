@@ -59,6 +59,14 @@ func (p Plan) Products() (all []shaders.LinearShape) {
 	return all
 }
 
+// projections are those of all blocks, in order. The head is not among them: it is the model's.
+func (p Plan) projections() (all []*projection) {
+	for _, b := range p.weights.blocks {
+		all = append(all, b.products()...)
+	}
+	return all
+}
+
 // prepare makes the launchers.
 func (p *projection) prepare(m *Model) error {
 	shapes := p.products()

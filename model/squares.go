@@ -39,14 +39,6 @@ func squaresRoom(p *projection) int {
 	return (shaders.SquaresOf(shapes[0]).Bytes() + squaresAlign - 1) &^ (squaresAlign - 1)
 }
 
-// projections are those of all blocks, in order. The head is not among them: it is the model's.
-func (p Plan) projections() (all []*projection) {
-	for _, b := range p.weights.blocks {
-		all = append(all, b.products()...)
-	}
-	return all
-}
-
 // watch has each projection sum its inputs up.
 func (m *Model) watch() error {
 	at := 0

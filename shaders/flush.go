@@ -12,7 +12,7 @@ func (f Format) on(d *gpu.Device) (Format, error) {
 	if !f.Small {
 		return f, nil
 	}
-	flushed, err := flushes(d)
+	flushed, err := d.Fact("flushes subnormal halves", func() (bool, error) { return flushes(d) })
 	if flushed {
 		f.flushed = 1
 	}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"umbra"
 	"umbra/model/tokenizer"
 	"umbra/scheduler/sample"
 )
@@ -37,9 +38,6 @@ type samplingFlags struct {
 	MirostatRate     float64           `group:"More about drawing" placeholder:"X" default:"0.1" help:"Of --mirostat: how fast it learns (${default})."`
 	Samplers         string            `group:"More about drawing" placeholder:"NAMES" help:"What happens in which order, and nothing else. Default: ${samplers}."`
 }
-
-// dryBreakers are the texts over which no repetition reaches, unless others are given.
-var dryBreakers = []string{"\n", ":", `"`, "*"}
 
 // params are the sampler's parameters, checked, without what takes a tokenizer. The seed is drawn if it is needed and was not given, and kept.
 func (s *samplingFlags) params() (p sample.Params, err error) {
@@ -103,7 +101,7 @@ func (s *samplingFlags) changes() bool {
 func (s *samplingFlags) breakers(p *sample.Params, t *tokenizer.Tokenizer) {
 	texts := s.DryBreaker
 	if texts == nil {
-		texts = dryBreakers
+		texts = umbra.DRYBreakers
 	}
 	if p.DRY.Multiplier != 0 {
 		p.DRY.Breakers = t.Containing(texts)

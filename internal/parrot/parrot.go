@@ -1,5 +1,4 @@
-// Package parrot makes small models for tests of what is around a model: one that says the same few things whatever it is asked, and others' with
-// a chat template.
+// Package parrot makes a small model for tests of what is around a model: it says the same few things whatever it is asked.
 package parrot
 
 import (
@@ -7,7 +6,6 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
-	"strings"
 
 	"umbra/model/gguf"
 )
@@ -142,25 +140,6 @@ func floats(values []float32) []byte {
 		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v))
 	}
 	return out
-}
-
-// WithTemplate is a model file with a chat template.
-func WithTemplate(data []byte, template string) ([]byte, error) {
-	f, err := gguf.Parse(data)
-	if err != nil {
-		return nil, err
-	}
-	w := gguf.NewWriter()
-	for _, kv := range f.Metadata {
-		if !strings.HasPrefix(kv.Key, "tokenizer.chat_template") {
-			w.Set(kv.Key, kv.Value)
-		}
-	}
-	w.Set("tokenizer.chat_template", template)
-	for _, t := range f.Tensors {
-		w.Add(t.Name, t.Type, t.Dims, f.Data(t))
-	}
-	return written(w), nil
 }
 
 func written(w *gguf.Writer) []byte {

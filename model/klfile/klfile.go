@@ -10,19 +10,16 @@ package klfile
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"math"
+
+	"umbra/model/filehead"
 )
 
 const (
-	magic   = "umbra-kl"
-	version = 1
-
-	maxHeader = 1 << 16
+	magic     = "umbra-kl"
 	maxTokens = 1 << 28
 	maxVocab  = 1 << 24
 )
@@ -32,8 +29,10 @@ var (
 	// ErrFormat: not such a file, or of a version that this program does not know.
 	ErrFormat = errors.New("not an umbra-kl file of version 1")
 	// ErrDamaged: cut short, or changed since it was written.
-	ErrDamaged = errors.New("the file is damaged; delete it, and save again")
+	ErrDamaged = filehead.ErrDamaged
 )
+
+var kind = filehead.Kind{Magic: magic, Version: 1, Err: ErrFormat}
 
 // Header says what a file was made with.
 type Header struct {
@@ -134,40 +133,9 @@ func (r *Row) decode(b []byte) error {
 	return nil
 }
 
-// appendHeader writes all that comes before the frame.
-func appendHeader(h Header) ([]byte, error) {
-	header, err := json.Marshal(h)
-	if err != nil {
-		return nil, err
-	}
-	head := []byte(magic)
-	for _, v := range []uint32{version, uint32(len(header)), crc32.ChecksumIEEE(header)} {
-		head = binary.LittleEndian.AppendUint32(head, v)
-	}
-	return append(head, header...), nil
-}
-
 func readHeader(r io.Reader) (h Header, err error) {
-	head := make([]byte, len(magic)+12)
-	if _, err := io.ReadFull(r, head); err != nil {
-		return h, ErrFormat
-	}
-	at := func(i int) uint32 { return binary.LittleEndian.Uint32(head[len(magic)+4*i:]) }
-	if string(head[:len(magic)]) != magic || at(0) != version {
-		return h, ErrFormat
-	}
-	if at(1) > maxHeader {
-		return h, fmt.Errorf("a header of %d bytes: %w", at(1), ErrDamaged)
-	}
-	raw := make([]byte, at(1))
-	if _, err := io.ReadFull(r, raw); err != nil {
-		return h, fmt.Errorf("it ends in its header: %w", ErrDamaged)
-	}
-	if crc32.ChecksumIEEE(raw) != at(2) {
-		return h, fmt.Errorf("its header's checksum is wrong: %w", ErrDamaged)
-	}
-	if err := json.Unmarshal(raw, &h); err != nil {
-		return h, fmt.Errorf("its header: %w", ErrDamaged)
+	if err := kind.Read(r, &h); err != nil {
+		return h, err
 	}
 	return h, h.check()
 }

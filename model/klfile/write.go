@@ -39,7 +39,7 @@ func Create(path string, h Header, tokens []int32) (*Writer, error) {
 }
 
 func (w *Writer) begin(tokens []int32) error {
-	head, err := appendHeader(w.header)
+	head, err := kind.Bytes(w.header)
 	if err != nil {
 		return err
 	}

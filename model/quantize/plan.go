@@ -5,6 +5,7 @@ package quantize
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"umbra/model/gguf"
@@ -73,7 +74,7 @@ func PlanFor(f *gguf.File, o Options) (Plan, error) {
 			return Plan{}, err
 		}
 		x := Tensor{Tensor: t, To: t.Type, Bytes: t.Size}
-		if ok && isWeight(t.Type) && to != t.Type {
+		if ok && slices.Contains(quant.Types(), t.Type) && to != t.Type {
 			x.To, x.Bytes = to, t.Elements()/uint64(to.BlockSize())*uint64(to.BlockBytes())
 			if t.Type.BlockSize() > 1 {
 				again[t.Type]++
@@ -113,16 +114,6 @@ func (p *Plan) warn(f *gguf.File, again map[gguf.Type]int, lost []string) {
 		}
 		p.Warnings = append(p.Warnings, fmt.Sprintf("the importance matrix has no entry for %s%s; they are quantised without", strings.Join(names, ", "), more))
 	}
-}
-
-// isWeight reports whether a type's values can be read.
-func isWeight(t gguf.Type) bool {
-	for _, x := range quant.Types() {
-		if x == t {
-			return true
-		}
-	}
-	return false
 }
 
 // entryOf returns a tensor's entry, nil if there is none.

@@ -37,6 +37,9 @@ func New(p Params) (*Sampler, error) {
 	return &Sampler{params: p, random: rand.New(rand.NewPCG(p.Seed, stream)), bound: 2 * p.Mirostat.Surprise}, nil
 }
 
+// Params are the sampler's parameters.
+func (s *Sampler) Params() Params { return s.params }
+
 // Sample chooses a token. History holds all tokens so far, prompt first; only penalties read it. Neither
 // argument is written to. The k largest candidates give the same token as the whole vocabulary wherever Largest says
 // that k are enough. A greedy choice draws nothing; every other successful call draws exactly one number, or two where XTC is on.

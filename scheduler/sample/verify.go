@@ -1,10 +1,14 @@
 package sample
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
 )
+
+// errAdapts is why Verify fails with Mirostat.
+var errAdapts = errors.New("sample: mirostat has no distribution that is known before the tokens it depends on are drawn")
 
 // Odds is a distribution that a proposed token was drawn from: Chances[i] is IDs[i]'s, ids differ, and the sum is 1. The zero value
 // is certainty: no other token could have been proposed.

@@ -122,19 +122,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		a.stream = s.startStream(w)
 	}
 	result, err := s.run(r.Context(), request, a.take)
-	if a.stream != nil {
-		a.stream.end()
-	}
-	switch {
-	case err != nil && a.stream != nil:
-		a.stream.fail(err)
-	case err != nil:
-		s.fail(w, err)
-	case a.stream != nil:
-		a.finish(result, q.StreamOptions.IncludeUsage)
-	default:
-		s.answer(w, http.StatusOK, a.whole(result))
-	}
+	s.conclude(w, a.stream, err, func() { a.finish(result, q.StreamOptions.IncludeUsage) }, func() any { return a.whole(result) })
 }
 
 // chatRequest makes the engine's request of the body.

@@ -104,19 +104,7 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) {
 		a.stream = s.startStream(w)
 	}
 	err = a.run(r.Context(), requests)
-	if a.stream != nil {
-		a.stream.end()
-	}
-	switch {
-	case err != nil && a.stream != nil:
-		a.stream.fail(err)
-	case err != nil:
-		s.fail(w, err)
-	case a.stream != nil:
-		a.finish()
-	default:
-		s.answer(w, http.StatusOK, a.whole())
-	}
+	s.conclude(w, a.stream, err, a.finish, func() any { return a.whole() })
 }
 
 // completionRequests makes the engine's requests of the body, one a prompt.

@@ -139,22 +139,12 @@ func (s *Server) infill(w http.ResponseWriter, r *http.Request) {
 		}
 		return events.send(map[string]any{"content": c.Text, "stop": false})
 	})
-	if events != nil {
-		events.end()
-	}
 	end := map[string]any{"content": text.String(), "stop": true, "model": s.options.Model, "stop_type": finish(result.Reason),
 		"tokens_predicted": result.Usage.Generated, "tokens_evaluated": result.Usage.Prompt, "tokens_cached": result.Usage.Cached}
-	switch {
-	case err != nil && events != nil:
-		events.fail(err)
-	case err != nil:
-		s.fail(w, err)
-	case events != nil:
+	s.conclude(w, events, err, func() {
 		end["content"] = ""
 		events.send(end)
-	default:
-		s.answer(w, http.StatusOK, end)
-	}
+	}, func() any { return end })
 }
 
 func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) {

@@ -86,7 +86,7 @@ func (s *Server) request(f sampling) (r umbra.Request, err error) {
 	if f.DryMultiplier != 0 {
 		breakers := f.DryBreakers
 		if breakers == nil {
-			breakers = []string{"\n", ":", `"`, "*"}
+			breakers = umbra.DRYBreakers
 		}
 		p.DRY = sample.DRY{Multiplier: f.DryMultiplier, Base: or(f.DryBase, 1.75), Allowed: or(f.DryAllowedLength, 2), Last: or(f.DryPenaltyLastN, -1),
 			Breakers: s.engine.Tokenizer().Containing(breakers)}

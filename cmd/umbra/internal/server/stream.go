@@ -21,6 +21,24 @@ type stream struct {
 	ended   sync.WaitGroup
 }
 
+// conclude ends an answer, which failed with err unless that is nil: a stream by its last events, which last sends, another by its
+// whole body.
+func (s *Server) conclude(w http.ResponseWriter, t *stream, err error, last func(), whole func() any) {
+	if t != nil {
+		t.end()
+	}
+	switch {
+	case err != nil && t != nil:
+		t.fail(err)
+	case err != nil:
+		s.fail(w, err)
+	case t != nil:
+		last()
+	default:
+		s.answer(w, http.StatusOK, whole())
+	}
+}
+
 // startStream begins to send comments where there is no news.
 func (s *Server) startStream(w http.ResponseWriter) *stream {
 	t := &stream{s: s, w: w, control: http.NewResponseController(w), last: time.Now(), stop: make(chan struct{})}

@@ -1,10 +1,5 @@
 package sample
 
-import "errors"
-
-// errAdapts is why Distribution and Verify fail with Mirostat.
-var errAdapts = errors.New("sample: mirostat has no distribution that is known before the tokens it depends on are drawn")
-
 // Distribution is what a token is drawn from: the tokens that are left after all steps and their probabilities, which sum to 1.
 type Distribution struct {
 	// IDs are the tokens, each once, Probs their probabilities. The likeliest come first where a step had to sort; else in order of ids.
@@ -51,6 +46,3 @@ func (s *Sampler) Draw(d Distribution) int32 {
 	}
 	return d.IDs[draw(d.Probs, s.random.Float64())]
 }
-
-// Params are the sampler's parameters.
-func (s *Sampler) Params() Params { return s.params }
