@@ -52,7 +52,7 @@ bench: build
 	$(UMBRA) bench
 	$(UMBRA) bench ops
 
-## quant-table    what each weight type costs: the table and plot of docs/quantization.md, for hours
+## quant-table    what each weight type costs: the table and plot of docs/quantization.md (minutes on a GPU, hours on a CPU)
 quant-table: build
 	go run ./cmd/quanttable -umbra $(UMBRA)
 

@@ -35,16 +35,16 @@ var formats = []Format{
 	{Name: "q8_0", QuantBits: 8, ScaleBits: 16, Raised: true, Small: true},
 	{Name: "q4_0", QuantBits: 4, ScaleBits: 16, HasMin: true, Raised: true, Small: true},
 	{Name: "q4_1", QuantBits: 4, ScaleBits: 32, HasMin: true, Offset: true, Small: true},
-	{Name: "q5_0", QuantBits: 4, HighBits: 1, ScaleBits: 16, Raised: true},
-	{Name: "q5_1", QuantBits: 4, HighBits: 1, ScaleBits: 32, HasMin: true, Offset: true, Raised: true},
-	{Name: "q2_k", QuantBits: 2, SmallBits: 16, ScaleBits: 4, Halves: true, HasMin: true, Offset: true, Raised: true},
-	{Name: "q3_k", QuantBits: 2, HighBits: 1, SmallBits: 12, ScaleBits: 4, Halves: true, Raised: true},
+	{Name: "q5_0", QuantBits: 4, HighBits: 1, ScaleBits: 16, Raised: true, Small: true},
+	{Name: "q5_1", QuantBits: 4, HighBits: 1, ScaleBits: 32, HasMin: true, Offset: true, Small: true},
+	{Name: "q2_k", QuantBits: 2, SmallBits: 16, ScaleBits: 4, Halves: true, HasMin: true, Offset: true, Small: true},
+	{Name: "q3_k", QuantBits: 2, HighBits: 1, SmallBits: 12, ScaleBits: 4, Halves: true, Raised: true, Small: true},
 	{Name: "q4_k", QuantBits: 4, SmallBits: 16, ScaleBits: 4, HasMin: true, Offset: true, Small: true},
-	{Name: "q5_k", QuantBits: 4, HighBits: 1, SmallBits: 16, ScaleBits: 4, HasMin: true, Offset: true, Raised: true},
-	{Name: "q6_k", QuantBits: 4, HighBits: 2, SmallBits: 16, ScaleBits: 4, Halves: true, Raised: true},
+	{Name: "q5_k", QuantBits: 4, HighBits: 1, SmallBits: 16, ScaleBits: 4, HasMin: true, Offset: true, Small: true},
+	{Name: "q6_k", QuantBits: 4, HighBits: 2, SmallBits: 16, ScaleBits: 4, Halves: true, Raised: true, Small: true},
 	{Name: "iq4_nl", QuantBits: 4, ScaleBits: 16, Raised: true, Lookup: true},
 	{Name: "iq4_xs", QuantBits: 4, SmallBits: 8, ScaleBits: 4, Raised: true, Lookup: true},
-	{Name: "mxfp4", QuantBits: 4, ScaleBits: 8, Lookup: true},
+	{Name: "mxfp4", QuantBits: 4, ScaleBits: 8, Small: true},
 }
 
 // FormatOf returns the format with a GGUF type name such as "Q8_0".

@@ -84,7 +84,7 @@ func (f Format) value(r planeRow, c int) float32 {
 	case "q5_1":
 		return halfAt(r.scales, 2*block)*(nibble+fifth) + halfAt(r.scales, 2*block+1)
 	case "q2_k":
-		q := field(r.quants, 64*block+32*(unit%2)+16*(unit/2)+2*(c%8), 2)
+		q := field(r.quants, 64*block+32*(unit%2)+8*(unit/2)+16*(c%8/4)+2*(c%4), 2)
 		return halfAt(r.scales, 2*super)*field(r.small, 8*half, 4)*q - halfAt(r.scales, 2*super+1)*field(r.small, 8*half+4, 4)
 	case "q3_k":
 		q := field(r.quants, 64*block+32*(unit%2)+2*(unit/2)+4*(c%8), 2) + 4*field(r.high, 32*block+4*(c%8)+unit, 1)
@@ -100,7 +100,9 @@ func (f Format) value(r planeRow, c int) float32 {
 	case "iq4_xs":
 		return floatAt(r.scales, super) * float32(int8(r.small[block])) * levelsIQ4[int(nibble)]
 	case "mxfp4":
-		return float32(math.Ldexp(1, int(r.scales[block])-128)) * levelsFP4[int(nibble)]
+		part, i := 16*(c/4), c%4
+		q := field(r.quants, part+9-3*i, 3) + 8*field(r.quants, part+[4]int{15, 12, 14, 13}[i], 1)
+		return float32(math.Ldexp(1, int(r.scales[block])-128)) * levelsFP4[int(q)]
 	}
 	panic("shaders: no reference for format " + f.Name)
 }

@@ -88,7 +88,7 @@ func (r results) markdown() string {
 			name(x.Type), x.Bits, float64(x.Bytes)/1e6, x.Perplexity.Value, x.Perplexity.Error, rise, 100*x.Ratio.Error, target,
 			x.KL.Value, x.KL.Error, 100*x.SameBest.Value, speed)
 	}
-	fmt.Fprintf(&b, "\n%d tokens, %d of them scored. Speeds on %s.\n", r.Tokens, r.Scored, r.Adapter)
+	fmt.Fprintf(&b, "\n%d tokens, %d of them scored. Quality on %s, speeds on %s.\n", r.Tokens, r.Scored, r.Judge, r.Adapter)
 	return b.String()
 }
 

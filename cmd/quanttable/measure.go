@@ -16,8 +16,9 @@ import (
 // results are what has been measured.
 type results struct {
 	Model   string `json:"model"`
-	Adapter string `json:"adapter"`
-	Tokens  int    `json:"tokens"` // of the text
+	Judge   string `json:"quality_adapter"` // where quality was measured
+	Adapter string `json:"adapter"`         // where speeds were
+	Tokens  int    `json:"tokens"`          // of the text
 	Scored  int    `json:"scored"`
 	Rows    []row  `json:"rows"`
 }
@@ -184,6 +185,7 @@ func (t *table) row(ctx context.Context, kind string, all *results) (r row, err 
 // compare measures a file's quality.
 func (t *table) compare(ctx context.Context, path string, r *row, all *results) error {
 	var quality struct {
+		Adapter        string
 		Tokens, Scored int
 		Perplexity     estimate
 		Compared       struct {
@@ -195,7 +197,7 @@ func (t *table) compare(ctx context.Context, path string, r *row, all *results) 
 	if err := t.run(ctx, &quality, "perplexity", "-m", path, "--kl", t.file("base.umbra-kl"), "--json"); err != nil {
 		return err
 	}
-	all.Tokens, all.Scored = quality.Tokens, quality.Scored
+	all.Judge, all.Tokens, all.Scored = quality.Adapter, quality.Tokens, quality.Scored
 	r.Perplexity, r.Ratio, r.KL, r.SameBest = quality.Perplexity, quality.Compared.Ratio, quality.Compared.KL, quality.Compared.SameBest
 	return nil
 }

@@ -17,9 +17,9 @@ const maxCols = 1 << 26
 //	F32                         32 f32
 //	F16, BF16                   32 halves
 //	Q8_0                        32 i8
-//	Q4_*, Q5_*, Q6_K, IQ4_*,    4 u32: the low 4 bits of column 8w+i in bits 4i..4i+3 of word w
-//	MXFP4
-//	Q2_K                        2 u32: column 8u+i in bits 16(u/2)+2i.. of word u%2
+//	Q4_*, Q5_*, Q6_K, IQ4_*     4 u32: the low 4 bits of column 8w+i in bits 4i..4i+3 of word w
+//	MXFP4                       4 u32: of column 8w+4h+i the low 3 bits in bits 16h+9-3i.. of word w, the sign in bit 16h+15, 12, 14, 13
+//	Q2_K                        2 u32: column 8u+4h+i in bits 16h+8(u/2)+2i.. of word u%2
 //	Q3_K                        2 u32: the low 2 bits of column 8u+i in bits 4i+2(u/2).. of word u%2
 //
 // A row of scales has three parts one after the other, each with as much for each group in turn as is listed:

@@ -42,7 +42,13 @@ func repackMXFP4(r planeRow, src []byte) {
 	for g := range len(src) / blockBytesMXFP4 {
 		b := src[g*blockBytesMXFP4:][:blockBytesMXFP4]
 		r.scales[g] = b[0]
-		inOrder(r.quants[16*g:], b[1:])
+		for c := range group {
+			e2m1 := uint32(b[1+c%16] >> (c / 16 * 4) & 15)
+			low, sign := placeFP4(c % 4)
+			word := r.quants[16*g+c/8*4:]
+			half := c % 8 / 4 * 16
+			le.PutUint32(word, le.Uint32(word)&^((7<<low|1<<sign)<<half)|(e2m1&7<<low|e2m1>>3<<sign)<<half)
+		}
 	}
 }
 
@@ -80,6 +86,16 @@ func unpackIQ4_NL(dst []float32, r planeRow) {
 
 func unpackMXFP4(dst []float32, r planeRow) {
 	for c := range dst {
-		dst[c] = halfE8M0(r.scales[c/group]) * levelsFP4[nibble4(r.quants, c)]
+		dst[c] = halfE8M0(r.scales[c/group]) * levelsFP4[fp4(r.quants, c)]
 	}
+}
+
+// placeFP4 is where a half word has the three low bits of one of its four columns, and its sign.
+func placeFP4(c int) (low, sign int) { return 9 - 3*c, [4]int{15, 12, 14, 13}[c] }
+
+// fp4 returns column c's 4 bits of a row.
+func fp4(quants []byte, c int) byte {
+	low, sign := placeFP4(c % 4)
+	half := le.Uint32(quants[c/8*4:]) >> (c % 8 / 4 * 16)
+	return byte(half>>low&7 | half>>sign&1<<3)
 }

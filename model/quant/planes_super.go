@@ -29,8 +29,7 @@ func repackQ2_K(r planeRow, src []byte) {
 			var words [2]uint32
 			for u := range 4 {
 				x := evenBytes(pairs(twoBits(b[16+g/4*32+8*u:], g%4)))
-				x = (x | x>>4) & 0x00ff00ff
-				words[u%2] |= (x | x>>8) & 0xffff << (u / 2 * 16)
+				words[u%2] |= (x | x>>4) & 0x00ff00ff << (u / 2 * 8)
 			}
 			le.PutUint32(r.quants[8*g:], words[0])
 			le.PutUint32(r.quants[8*g+4:], words[1])
@@ -126,7 +125,7 @@ func unpackQ2_K(dst []float32, r planeRow) {
 	for c := range dst {
 		s, d := r.small[c/16], r.scales[c/super*4:]
 		u := c % group / 8
-		q := le.Uint32(r.quants[c/group*8+u%2*4:]) >> (u/2*16 + c%8*2) & 3
+		q := le.Uint32(r.quants[c/group*8+u%2*4:]) >> (u/2*8 + c%8/4*16 + c%4*2) & 3
 		dst[c] = half(d)*float32(s&15)*float32(q) - half(d[2:])*float32(s>>4)
 	}
 }

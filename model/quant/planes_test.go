@@ -27,7 +27,7 @@ func TestBitPlaces(t *testing.T) {
 			u, k, i := c%32/8, c%8/2, c%2
 			return c/32*64 + u%2*32 + 8*k + 4*(1-u/2) + 2*i
 		}, 2},
-		{gguf.Q2_K, [2]int{16, 80}, func(c int) int { u, i := c%32/8, c%8; return c/32*64 + u%2*32 + u/2*16 + 2*i }, 2, nil, 0},
+		{gguf.Q2_K, [2]int{16, 80}, func(c int) int { u, i := c%32/8, c%8; return c/32*64 + u%2*32 + u/2*8 + i/4*16 + i%4*2 }, 2, nil, 0},
 		{gguf.Q3_K, [2]int{0, 96}, func(c int) int { u, i := c%32/8, c%8; return c/32*64 + u%2*32 + 4*i + u/2*2 }, 2,
 			func(c int) int { u, i := c%32/8, c%8; return c/32*32 + 4*i + u }, 1},
 	} {

@@ -1,22 +1,20 @@
 // Q2_K: a block is 32 q of 2 bits, value d * scale * q - dmin * minimum, with 4 bits of scale and of minimum for each 16 columns and d and
-// dmin for 8 blocks (ggml block_q2_K). Piece has column 8u + i at bit 2i of word u if u < 2, else at bit 2i + 16 of word u - 2.
-// A column takes MatvecStream about 4.2 instructions, with 4 rows a lane (counted, for NVIDIA; q4_0 takes 3.9).
+// dmin for 8 blocks (ggml block_q2_K). Piece has columns 8u + i and 8u + 4 + i at bits 8h + 2i and 8h + 2i + 16 of word u - 2h, h = u / 2
+// and i < 4.
 struct Piece { q: vec2<u32> }
 fn load_piece(row: u32, i: u32) -> Piece { return Piece(wq[row * QUANT_VECS + i]); }
-fn turn(p: Piece) -> Piece { return Piece(vec2<u32>(p.q.y, p.q.x >> 16u)); }
-{% template "hidden_zero" %}
+fn turn(p: Piece) -> Piece { return Piece(vec2<u32>(p.q.y, p.q.x >> 8u)); }
+{% template "small_halves" %}
 
-// raised puts two neighbours in mantissas with one shift, the first at bit 19, 16 + q, the second at bit 21, 4 + q. A column takes 0.63
-// shifts and a LOP3.
-fn raised(a: u32, b: u32) -> vec4<f32> {
-	let v = vec2<u32>(a, b);
-	let first = bitcast<vec2<f32>>((v & vec2<u32>(0x180000u)) | vec2<u32>(0x41800000u | hidden_zero()));
-	let second = bitcast<vec2<f32>>((v & vec2<u32>(0x600000u)) | vec2<u32>(0x40800000u | hidden_zero()));
-	return vec4<f32>(first.x, second.x, first.y, second.y);
+// NORMAL takes columns to q; SMALL is what it takes to 1. A column takes half a mask and a conversion.
+const NORMAL: vec4<f32> = vec4<f32>(16777216.0, 4194304.0, 1048576.0, 262144.0);
+const SMALL: vec4<f32> = vec4<f32>(5.9604644775390625e-8, 2.384185791015625e-7, 9.5367431640625e-7, 3.814697265625e-6);
+fn raw0(p: Piece) -> vec4<f32> {
+	return vec4<f32>(small_halves(p.q.x & 0x00030003u).x, small_halves(p.q.x & 0x000c000cu).x, small_halves(p.q.x & 0x00300030u).x, small_halves(p.q.x & 0x00c000c0u).x);
 }
-fn raw0(p: Piece) -> vec4<f32> { return raised(p.q.x << 19u, p.q.x << 15u); }
-fn raw1(p: Piece) -> vec4<f32> { return raised(p.q.x << 11u, p.q.x << 7u); }
-const RAISED: vec4<f32> = vec4<f32>(16.0, 4.0, 16.0, 4.0);
+fn raw1(p: Piece) -> vec4<f32> {
+	return vec4<f32>(small_halves(p.q.x & 0x00030003u).y, small_halves(p.q.x & 0x000c000cu).y, small_halves(p.q.x & 0x00300030u).y, small_halves(p.q.x & 0x00c000c0u).y);
+}
 
 // Scale is what scales two blocks: two bytes each of scale (low) and minimum, and their super-block's d and dmin.
 struct Scale { small: u32, d: u32 }

@@ -121,7 +121,7 @@ fn scale0(s: Scale, b: u32) -> vec2<f32> { return unpack2x16float(s.d); }
 // Factors are d and what takes d times a raised value to the value.{% if not .Offset %} Both products are exact, so the value is, but for one rounding.{% end %}
 {%- if .Small %}
 struct Factors { d: vec4<f32>, plus: f32 }
-fn factors(x: vec2<f32>) -> Factors { return Factors(x.x * NORMAL, {% if .Offset %}x.y{% end %}{% if .Raised %} - x.x * (NORMAL.x * RAISED.x){% end %}); }
+fn factors(x: vec2<f32>) -> Factors { return Factors(x.x * NORMAL, {% if .Offset %}x.y{% else if not .Raised %}0.0{% end %}{% if .Raised %} - x.x * (NORMAL.x * RAISED.x){% end %}); }
 fn quad0(p: Piece, f: Factors) -> vec4<f32> { return fma(raw0(p), f.d, vec4<f32>(f.plus)); }
 fn quad1(p: Piece, f: Factors) -> vec4<f32> { return fma(raw1(p), f.d, vec4<f32>(f.plus)); }
 {%- else %}
@@ -152,7 +152,7 @@ fn load_block(row: u32, b: u32) -> Block {
 }
 
 fn lowered(p: Piece) -> Unit {
-	return Unit({% if .Small %}raw0(p) * NORMAL, raw1(p) * NORMAL{% else %}raw0(p){% if .Raised %} - RAISED{% end %}, raw1(p){% if .Raised %} - RAISED{% end %}{% end %});
+	return Unit((raw0(p){% if .Raised %} - RAISED{% end %}){% if .Small %} * NORMAL{% end %}, (raw1(p){% if .Raised %} - RAISED{% end %}){% if .Small %} * NORMAL{% end %});
 }
 fn unit0(b: Block) -> Unit { return lowered(b.p); }
 fn unit1(b: Block) -> Unit { return lowered(turn(b.p)); }
@@ -176,20 +176,34 @@ fn load_unit(row: u32, u: u32) -> Unit {
 }
 {%- end %}
 
+{%- define "byte_halves" %}
+// small_bytes are what mask leaves of 8 columns, 0, 2, 4, 6 and 1, 3, 5, 7 as bytes: half a mask, a quarter of a shift and a conversion a column.
+const NORMAL: vec4<f32> = vec4<f32>(16777216.0, 16777216.0, 16777216.0, 16777216.0);
+const SMALL: vec4<f32> = vec4<f32>(5.9604644775390625e-8, 5.9604644775390625e-8, 5.9604644775390625e-8, 5.9604644775390625e-8);
+{% template "small_halves" %}
+fn raw0(p: Piece) -> vec4<f32> {
+	let e = even(p);
+	let o = odd(p);
+	return vec4<f32>(small_halves(e & BYTES).x, small_halves(o & BYTES).x, small_halves((e >> 8u) & BYTES).x, small_halves((o >> 8u) & BYTES).x);
+}
+fn raw1(p: Piece) -> vec4<f32> {
+	let e = even(p);
+	let o = odd(p);
+	return vec4<f32>(small_halves(e & BYTES).y, small_halves(o & BYTES).y, small_halves((e >> 8u) & BYTES).y, small_halves((o >> 8u) & BYTES).y);
+}
+{%- end %}
+
 {%- define "fifth_bits" %}
 // Piece has nibbles in column order, and in bit 8k + 2u + i of h the fifth bit of column 8u + 2k + i.
 struct Piece { q: vec4<u32>, h: u32 }
 fn load_piece(row: u32, i: u32) -> Piece { return Piece(wq[row * QUANT_VECS + i], ws[row * SCALE_WORDS + i]); }
 fn turn(p: Piece) -> Piece { return Piece(p.q.yzww, p.h >> 2u); }
-{% template "hidden_zero" %}
 
-// even and odd are columns 0, 2, 4, 6 and 1, 3, 5, 7 as bytes, with what does not count above 5 bits. raised brings them to bit 18 of
-// mantissas: 32 + q. A column takes 0.75 operations to join its bits, a shift and a LOP3.
+// even and odd are columns 0, 2, 4, 6 and 1, 3, 5, 7 as bytes, with what does not count above 5 bits: 0.75 operations a column.
 fn even(p: Piece) -> u32 { return (p.q.x & 0x0f0f0f0fu) | ((p.h << 4u) & 0xf0f0f0f0u); }
 fn odd(p: Piece) -> u32 { return ((p.q.x >> 4u) & 0x0f0f0f0fu) | ((p.h << 3u) & 0xf0f0f0f0u); }
-fn raised(w: vec4<u32>) -> vec4<f32> { return bitcast<vec4<f32>>((w & vec4<u32>(0x7c0000u)) | vec4<u32>(0x42000000u | hidden_zero())); }
-fn raw0(p: Piece) -> vec4<f32> { return raised(vec4<u32>(even(p) << 18u, odd(p) << 18u, even(p) << 10u, odd(p) << 10u)); }
-fn raw1(p: Piece) -> vec4<f32> { return raised(vec4<u32>(even(p) << 2u, odd(p) << 2u, even(p) >> 6u, odd(p) >> 6u)); }
+const BYTES: u32 = 0x001f001fu;
+{% template "byte_halves" %}
 {%- end %}
 
 {%- define "byte_scales" %}

@@ -177,15 +177,20 @@ func (o *ops) measure(m measured) (Op, error) {
 
 // list are the kernels to measure; each is made when its turn comes.
 func (o *ops) list() []func() (measured, error) {
-	n, k, prefill, contexts := 4096, 14336, 512, []int{1024, 32768}
+	n, k, wide, prefill, contexts := 4096, 14336, 28672, 512, []int{1024, 32768}
 	heads, kvHeads, dim, vocab := 32, 8, 128, 128_256
 	if o.tuning.Narrow {
-		n, k, prefill, contexts = 512, 1536, 64, []int{128, 1024}
+		n, k, wide, prefill, contexts = 512, 1536, 3072, 64, []int{128, 1024}
 		heads, kvHeads, dim, vocab = 8, 4, 64, 8192
 	}
 	var all []func() (measured, error)
 	for _, f := range shaders.Formats() {
 		all = append(all, func() (measured, error) { return o.linear(f, n, k, 1) })
+	}
+	for _, f := range shaders.Formats() {
+		if f.HasScales() { // twice the bytes: what it takes to get going counts for half as much
+			all = append(all, func() (measured, error) { return o.linear(f, wide, n, 1) })
+		}
 	}
 	for _, f := range shaders.Formats() {
 		if f.Name == "q4_0" || f.Name == "q8_0" || f.Name == "q4_k" || f.Name == "q6_k" {
