@@ -16,10 +16,11 @@ func TestNewRefuses(t *testing.T) {
 		want  string // of the error
 	}{
 		{"tokenizer.ggml.model", nil, "tokenizer.ggml.model is missing"},
-		{"tokenizer.ggml.model", "llama", `tokenizer.ggml.model "llama" is not supported (gpt2)`},
+		{"tokenizer.ggml.model", "rwkv", `tokenizer.ggml.model "rwkv" is not supported (bert, gemma4, gpt2, llama, t5)`},
+		{"tokenizer.ggml.model", "llama", "tokenizer.ggml.scores is missing"},
+		{"tokenizer.ggml.model", "t5", "tokenizer.ggml.scores is missing"},
 		{"tokenizer.ggml.pre", nil, "tokenizer.ggml.pre is missing"},
-		{"tokenizer.ggml.pre", "falcon", `tokenizer.ggml.pre "falcon" is not supported (a.x-4.0, `},
-		{"tokenizer.ggml.pre", "deepseek-coder", `"deepseek-coder" is not supported`},
+		{"tokenizer.ggml.pre", "jina-v2-code", `tokenizer.ggml.pre "jina-v2-code" is not supported (a.x-4.0, `},
 		{"tokenizer.ggml.pre", "", `tokenizer.ggml.pre "" is not supported`},
 		{"tokenizer.ggml.tokens", nil, "tokenizer.ggml.tokens is missing or empty"},
 		{"tokenizer.ggml.tokens", []string{}, "tokenizer.ggml.tokens is missing or empty"},
@@ -42,8 +43,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 	_, err := New(bytesAnd("gpt-2", nil, token{"a", KindNormal}))
 	assert.EqualError(t, err, `tokenizer: token "a" has two ids, 97 and 256`)
-	_, err = New(bytesAnd("gpt-2", nil, token{"<0x0A>", kindByte}))
-	assert.EqualError(t, err, `tokenizer: token 256 "<0x0A>" is of type 6 (byte), which gpt2 vocabularies don't have`)
+	_, err = New(bytesAnd("gpt-2", nil, token{"<0x0A>", KindByte}))
+	assert.EqualError(t, err, `tokenizer: token 256 "<0x0A>" is of type 6 (byte), which vocabularies in the byte alphabet don't have`)
 }
 
 func TestAddSpecial(t *testing.T) {

@@ -49,14 +49,17 @@ func (t *trie) next(node int32, b byte) int32 {
 //
 // llama.cpp looks for the longest token of all first, then for the next; the two differ only where tokens overlap
 // in the text without one containing the other.
-func (t *trie) find(text string) (start, end int, id int32) {
+// steps counts the steps taken.
+func (t *trie) find(text string, steps *int) (start, end int, id int32) {
 	if len(t.ids) == 0 {
 		return len(text), len(text), none
 	}
 	for start := range len(text) {
 		node := t.first[text[start]]
 		end, id := 0, none
+		*steps++
 		for i := start + 1; node != 0; i++ {
+			*steps++
 			if t.ids[node] != none {
 				end, id = i, t.ids[node]
 			}
