@@ -8,7 +8,7 @@ import (
 // normalizer is what SentencePiece does to a text before cutting it.
 type normalizer struct {
 	chars       charsmap
-	spacePrefix bool // a space before the first word
+	spacePrefix bool // a space before the text
 	mergeSpaces bool // one space between words, none before or after them
 }
 
@@ -17,6 +17,10 @@ func (n *normalizer) normalize(text string, w *work) string {
 	var out strings.Builder
 	out.Grow(len(text) + 1)
 	inWord, prefix := false, n.spacePrefix
+	if prefix && !n.mergeSpaces && text != "" { // spaces alone have one too, as in SentencePiece
+		out.WriteByte(' ')
+		prefix = false
+	}
 	for text != "" {
 		with, width := n.chars.longest(text, w)
 		if width == 0 {
