@@ -8,15 +8,15 @@ import (
 )
 
 // mergeTable says which neighbours become one symbol, and in what order. There are two kinds. Where the file has merges, they are of pairs of
-// symbols. Where it has none (ranks is nil), two pieces of text merge if together they are a token, by that token's place.
+// symbols. Where it has none (product is nil), two pieces of text merge if together they are a token, by that token's place.
 //
 // Symbols are the token ids, and past them one for each string that merges or single bytes produce but that is no token. Such symbols may take part
 // in further merges; those left over at the end are spelled byte by byte.
 type mergeTable struct {
 	size int32 // of the vocabulary; symbols below it are token ids
 
-	ranks   map[uint64]int32 // pair of symbols → rank, lower first
-	product []int32          // by rank: the symbol the pair becomes
+	ranks   table   // pair of symbols → rank, lower first
+	product []int32 // by rank: the symbol the pair becomes; nil: text decides
 
 	words   map[string]int32 // tokens that may be made, by the bytes they stand for
 	places  []int32          // by token: lower first; equals from left to right
@@ -55,7 +55,7 @@ func pairOf(left, right int32) uint64 { return uint64(uint32(left))<<32 | uint64
 
 // readMerges reads merges, each two strings with a space between, spelled as tokens are; their order is their rank.
 func (m *mergeTable) readMerges(merges []string, spellOut func(string) (string, bool)) error {
-	m.ranks, m.product = make(map[uint64]int32, len(merges)), make([]int32, len(merges))
+	m.product = make([]int32, len(merges))
 	beyond := map[string]int32{}
 	symbol := func(text string) int32 {
 		if id, ok := m.words[text]; ok {
@@ -103,8 +103,8 @@ func (m *mergeTable) readMerges(merges []string, spellOut func(string) (string, 
 			continue // no text has these parts
 		}
 		pair := pairOf(single(left, symbol(left)), single(right, symbol(right)))
-		if _, ok := m.ranks[pair]; !ok {
-			m.ranks[pair] = int32(rank)
+		if _, ok := m.ranks.get(pair); !ok {
+			m.ranks.add(pair, int32(rank))
 			m.product[rank] = symbol(left + right)
 		}
 	}
@@ -181,7 +181,7 @@ func (g *merger) encode(ids []int32, m *mergeTable, word string) []int32 {
 		}
 		right := &g.links[left.next]
 		left.next = right.next
-		if m.ranks != nil {
+		if m.product != nil {
 			left.symbol = m.product[rank]
 		}
 		right.rank = noRank
@@ -201,7 +201,7 @@ func (g *merger) encode(ids []int32, m *mergeTable, word string) []int32 {
 
 // append adds the tokens of symbol s, which stands for text.
 func (g *merger) append(ids []int32, m *mergeTable, s int32, text string) []int32 {
-	if m.ranks == nil {
+	if m.product == nil {
 		if id, ok := m.words[text]; ok {
 			return append(ids, id)
 		}
@@ -225,8 +225,8 @@ func (g *merger) rank(at int32) {
 	g.pairs++
 	var rank int32
 	var ok bool
-	if g.m.ranks != nil {
-		rank, ok = g.m.ranks[pairOf(left.symbol, right.symbol)]
+	if g.m.product != nil {
+		rank, ok = g.m.ranks.get(pairOf(left.symbol, right.symbol))
 	} else if int(right.next-at) <= g.m.longest {
 		if rank, ok = g.m.words[g.word[at:right.next]]; ok {
 			rank = g.m.places[rank]

@@ -114,7 +114,11 @@ func retold(t testing.TB, model string) source {
 	var more []scored
 	seen := map[string]bool{}
 	for id := range int32(tok.Size()) {
-		if piece := tok.Piece(id); tok.Kind(id) == KindNormal && utf8.Valid(piece) {
+		piece := tok.Piece(id)
+		if model != "gemma4" && nextWord(string(piece)) < len(piece) { // SentencePiece's have spaces before words alone
+			continue
+		}
+		if tok.Kind(id) == KindNormal && utf8.Valid(piece) {
 			more = append(more, scored{strings.ReplaceAll(string(piece), " ", spaceMark), KindNormal, -1 - float64(id)/1000})
 			seen[string(piece)] = true
 		}
