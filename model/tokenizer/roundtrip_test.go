@@ -86,7 +86,7 @@ const costPerByte = 40
 
 // TestCost counts what encoding hostile texts takes, by every row and every kind of vocabulary.
 func TestCost(t *testing.T) {
-	const n = 1 << 16
+	const n = 1 << 14
 	toks := kinds(t)
 	for name := range pres {
 		src := bytesAnd(name, nil)
