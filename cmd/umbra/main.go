@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -35,6 +36,9 @@ func (e usageError) Error() string { return string(e) }
 type console struct {
 	in       io.Reader
 	out, err io.Writer
+	log      *slog.Logger // to err
+	level    slog.LevelVar
+	bars     io.Writer // where progress is drawn, if that is a terminal
 }
 
 func main() {
@@ -44,6 +48,7 @@ func main() {
 // run runs a command line and returns the exit status.
 func run(args []string, c *console) int {
 	var commands cli
+	logFlags{LogFormat: "text", LogLevel: "info"}.apply(c)
 	helped := false
 	file, err := readConfig()
 	if err != nil {
@@ -73,6 +78,7 @@ func run(args []string, c *console) int {
 	if err != nil {
 		return fail(c, usageError(err.Error()), "umbra"+commandOf(err))
 	}
+	commands.apply(c)
 	return fail(c, parsed.Run(), parsed.Selected().FullPath())
 }
 
@@ -94,9 +100,9 @@ func fail(c *console, err error, command string) int {
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
 	case errors.As(err, &usage):
-		fmt.Fprintf(c.err, "umbra: %s\nsee `%s --help`\n", usage, command)
+		c.fatal(fmt.Sprintf("%s\nsee `%s --help`", usage, command))
 		return exitUsage
 	}
-	fmt.Fprintf(c.err, "umbra: %s\n", trimPrefix(err.Error()))
+	c.fatal(trimPrefix(err.Error()))
 	return exitError
 }

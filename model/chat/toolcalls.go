@@ -42,9 +42,9 @@ func formatOf(source string) Format {
 // Format is how the model writes calls, by its template.
 func (t *Template) Format() Format { return t.format }
 
-// ToolMarks are the texts of special tokens by which calls begin, which must not be lost when tokens become text.
-func (t *Template) ToolMarks() []string {
-	switch t.format {
+// ToolMarks are the texts of special tokens by which calls begin, which must not be lost when tokens become text. source is the template's.
+func ToolMarks(source string) []string {
+	switch formatOf(source) {
 	case Mistral:
 		return []string{"[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"}
 	case TagJSON:
