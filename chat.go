@@ -21,6 +21,8 @@ type ChatRequest struct {
 	Messages []chat.Message
 	// Tools are functions that the model may call, in OpenAI's form.
 	Tools []json.RawMessage
+	// Begin is text by which the turn begins already, as chat.Template.Opening makes one of a call; it is part of the reply, and emit is not told of it.
+	Begin string
 	// Template are further variables for the chat template, as JSON: {"enable_thinking": false}.
 	Template map[string]json.RawMessage
 }
@@ -78,13 +80,16 @@ func (e *Engine) Chat(ctx context.Context, r ChatRequest, emit func(Chunk) error
 	if err != nil {
 		return Reply{}, err
 	}
-	prompt, err := e.ChatPrompt(chat.Conversation{Messages: r.Messages, Tools: r.Tools, Generate: true, More: r.Template})
+	prompt, err := e.ChatPrompt(chat.Conversation{Messages: r.Messages, Tools: r.Tools, Generate: true, Begin: r.Begin, More: r.Template})
 	if err != nil {
 		return Reply{}, err
 	}
 	q := r.Request
 	q.Tokens = prompt
 	texts := make([]string, max(1, q.N))
+	for i := range texts {
+		texts[i] = r.Begin
+	}
 	result, err := e.Generate(ctx, q, func(c Chunk) error {
 		texts[c.Answer] += c.Text
 		if emit == nil {

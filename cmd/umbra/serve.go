@@ -94,7 +94,7 @@ func (s *serveCommand) Run(c *console) error {
 		queue = -1 // none
 	}
 	web := server.New(engine, server.Options{Model: s.name(info.Name), Keys: keys, Origins: s.CORS, Queue: queue, Body: int64(s.Body),
-		VLLM: s.MetricsCompat == "vllm", Log: c.log})
+		VLLM: s.MetricsCompat == "vllm", Version: versionText(), Log: c.log})
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, func() {

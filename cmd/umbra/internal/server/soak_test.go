@@ -116,7 +116,7 @@ func TestSoak(t *testing.T) {
 	assert.Positive(t, finished.Load())
 	assert.LessOrEqual(t, after, before+2)
 	assert.Less(t, heapAfter, heapBefore+8<<20)
-	assert.Equal(t, deviceBefore, e.Info().Memory, "buffers on the device")
+	assert.Less(t, e.Info().Memory.Total(), deviceBefore.Total()+1<<20, "but for the room that larger steps take")
 	assert.Less(t, resident(), residentBefore+128<<20, "the driver's included")
 }
 
