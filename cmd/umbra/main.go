@@ -54,17 +54,8 @@ func run(args []string, c *console) int {
 	if err != nil {
 		return fail(c, err, "umbra")
 	}
-	parser, err := kong.New(&commands,
-		kong.Name("umbra"),
-		kong.Description(description),
-		kong.Writers(c.out, c.err),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.Exit(func(int) { helped = true }), // --help; kong goes on parsing, run doesn't
-		kong.Bind(c),
-		kong.DefaultEnvars("UMBRA"),
-		kong.Resolvers(file),
-		kong.Vars{"mixes": strings.Join(mix.Names(), ", "), "samplers": orderText()},
-	)
+	exit := kong.Exit(func(int) { helped = true }) // --help; kong goes on parsing, run doesn't
+	parser, err := kong.New(&commands, append(settings(file, c), exit)...)
 	if err != nil {
 		panic(err) // a malformed struct tag of ours
 	}
@@ -80,6 +71,20 @@ func run(args []string, c *console) int {
 	}
 	commands.apply(c)
 	return fail(c, parsed.Run(), parsed.Selected().FullPath())
+}
+
+// settings are how command lines are read.
+func settings(file *config, c *console) []kong.Option {
+	return []kong.Option{
+		kong.Name("umbra"),
+		kong.Description(description),
+		kong.Writers(c.out, c.err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Bind(c),
+		kong.DefaultEnvars("UMBRA"),
+		kong.Resolvers(file),
+		kong.Vars{"mixes": strings.Join(mix.Names(), ", "), "samplers": orderText()},
+	}
 }
 
 // commandOf is the command, after a space, within which parsing failed; "" if none was reached.
