@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"umbra/model/chat"
-	"umbra/model/gguf"
 	"umbra/model/tokenizer"
 )
 
@@ -22,6 +21,8 @@ type ChatRequest struct {
 	Messages []chat.Message
 	// Tools are functions that the model may call, in OpenAI's form.
 	Tools []json.RawMessage
+	// Begin is text by which the turn begins already, as chat.Template.Opening makes one of a call; it is part of the reply, and emit is not told of it.
+	Begin string
 	// Template are further variables for the chat template, as JSON: {"enable_thinking": false}.
 	Template map[string]json.RawMessage
 }
@@ -38,11 +39,10 @@ type Reply struct {
 // Template returns the model's chat template. It fails with ErrNoTemplate where the model has none, and otherwise where that cannot be read.
 func (e *Engine) Template() (*chat.Template, error) { return e.template() }
 
-// templateOf reads a file's chat template when it is first asked for.
-func templateOf(f *gguf.File, tokens *tokenizer.Tokenizer) func() (*chat.Template, error) {
+// templateOf reads a chat template when it is first asked for.
+func templateOf(source string, tokens *tokenizer.Tokenizer) func() (*chat.Template, error) {
 	return sync.OnceValues(func() (*chat.Template, error) {
-		source, ok := f.String("tokenizer.chat_template")
-		if !ok || source == "" {
+		if source == "" {
 			return nil, ErrNoTemplate
 		}
 		var o chat.Options
@@ -80,13 +80,16 @@ func (e *Engine) Chat(ctx context.Context, r ChatRequest, emit func(Chunk) error
 	if err != nil {
 		return Reply{}, err
 	}
-	prompt, err := e.ChatPrompt(chat.Conversation{Messages: r.Messages, Tools: r.Tools, Generate: true, More: r.Template})
+	prompt, err := e.ChatPrompt(chat.Conversation{Messages: r.Messages, Tools: r.Tools, Generate: true, Begin: r.Begin, More: r.Template})
 	if err != nil {
 		return Reply{}, err
 	}
 	q := r.Request
 	q.Tokens = prompt
 	texts := make([]string, max(1, q.N))
+	for i := range texts {
+		texts[i] = r.Begin
+	}
 	result, err := e.Generate(ctx, q, func(c Chunk) error {
 		texts[c.Answer] += c.Text
 		if emit == nil {
@@ -109,12 +112,8 @@ func (e *Engine) Chat(ctx context.Context, r ChatRequest, emit func(Chunk) error
 // pieces returns the bytes of tokens as answers have them: those of the tokenizer, and the text of special tokens by which calls of tools
 // begin.
 func (e *Engine) pieces() func(id int32) []byte {
-	t, err := e.template()
-	if err != nil {
-		return e.tokens.Piece
-	}
 	marks := map[int32]bool{}
-	for _, mark := range t.ToolMarks() {
+	for _, mark := range e.marks {
 		if ids := e.tokens.Encode(mark, tokenizer.EncodeOptions{ParseSpecial: true}); len(ids) == 1 {
 			marks[ids[0]] = true
 		}

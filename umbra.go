@@ -101,6 +101,7 @@ type Engine struct {
 	tuned  Tuned
 
 	template    func() (*chat.Template, error) // the model's, read when it is first asked for
+	marks       []string                       // texts of special tokens by which calls of tools begin
 	fingerprint string                         // of the file, once it has been asked for; the loop's own
 }
 
@@ -135,7 +136,8 @@ func open(f *gguf.File, o Options) (*Engine, error) {
 		f.Close()
 		return nil, err
 	}
-	return (&Engine{file: f, tokens: tokens, template: templateOf(f, tokens)}).open(f, o)
+	source, _ := f.String("tokenizer.chat_template")
+	return (&Engine{file: f, tokens: tokens, template: templateOf(source, tokens), marks: chat.ToolMarks(source)}).open(f, o)
 }
 
 func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {

@@ -129,7 +129,7 @@ func (b benchCommand) model(c *console) error {
 		return err
 	}
 	defer device.Release()
-	fmt.Fprintf(c.err, "umbra: %s\n", chosen(device.Verdicts()))
+	c.say("%s", chosen(device.Verdicts()))
 	tuning, tuned := tuningOf(c, device.Info())
 	m, err := model.NewTuned(device, tuning, source, o)
 	if err != nil {
@@ -204,7 +204,7 @@ func (b benchCommand) ops(c *console) error {
 		return err
 	}
 	defer device.Release()
-	fmt.Fprintf(c.err, "umbra: %s\n", chosen(device.Verdicts()))
+	c.say("%s", chosen(device.Verdicts()))
 	if b.Check {
 		return b.check(c, device)
 	}
@@ -254,13 +254,13 @@ func (b benchCommand) check(c *console, device *gpu.Device) error {
 		return err
 	}
 	if r.Against == "" {
-		fmt.Fprintf(c.err, "umbra: no speeds are recorded for %s, nor for its kind: nothing was checked\n", device.Info())
+		c.say("no speeds are recorded for %s, nor for its kind: nothing was checked", device.Info())
 		return nil
 	}
 	if len(r.Faults) > 0 {
 		return fmt.Errorf("%s against %s: %s:\n  %s", device.Info().Name, r.Against, plural(len(r.Faults), "fault"), strings.Join(r.Faults, "\n  "))
 	}
-	fmt.Fprintf(c.err, "umbra: %s are as fast as recorded (%s), or not far below\n", plural(len(r.Measured.Kernels), "kernel"), r.Against)
+	c.say("%s are as fast as recorded (%s), or not far below", plural(len(r.Measured.Kernels), "kernel"), r.Against)
 	return nil
 }
 

@@ -79,7 +79,7 @@ func (b benchCommand) serve(c *console) error {
 	}
 	defer done()
 	o := umbra.Options{Adapter: b.Adapter, Limits: gpu.LimitSet(b.Limits), Context: f.Context, KVType: b.KVType, Synchronous: f.Synchronous,
-		Tuned: true, Warn: func(err error) { fmt.Fprintf(c.err, "umbra: %v\n", err) }}
+		Tuned: true, Warn: func(err error) { c.warn("%v", err) }}
 	f.capacityFlags.apply(&o, 0)
 	plan, err := umbra.PlanFor(source, o)
 	if err != nil {
@@ -139,16 +139,16 @@ func (b benchCommand) drive(ctx context.Context, c *console, source model.Source
 	defer e.Close()
 	info := e.Info()
 	if report.Adapter == nil {
-		fmt.Fprintf(c.err, "umbra: %s\n", chosen(info.Verdicts))
+		c.say("%s", chosen(info.Verdicts))
 		if info.Tuned.Path != "" {
-			fmt.Fprintf(c.err, "umbra: %s\n", tunedText(info.Tuned))
+			c.say("%s", tunedText(info.Tuned))
 		}
 	}
 	report.Adapter, report.Tuned = &info.Adapter, info.Tuned.Choices
 	r, err := serve.Drive(ctx, e, items, p, meter)
 	if s := e.Speculated(); s.Turns > 0 {
 		r.Speculated = &s
-		fmt.Fprintf(c.err, "umbra: %s\n", speculatedText(s))
+		c.say("%s", speculatedText(s))
 	}
 	return r, err
 }

@@ -117,9 +117,9 @@ func (b benchCommand) compare(ctx context.Context, c *console, flags speculation
 	}
 	n := b.Generate[0]
 	o := umbra.Options{Adapter: b.Adapter, Limits: gpu.LimitSet(b.Limits), KVType: b.KVType, Sequences: most, Context: bench.WorkContext + n,
-		Tuned: true, Warn: func(err error) { fmt.Fprintf(c.err, "umbra: %v\n", err) }}
+		Tuned: true, Warn: func(err error) { c.warn("%v", err) }}
 	o.Blocks = (most + bench.WorkPrompts) * ((o.Context + model.BlockSize - 1) / model.BlockSize)
-	plain, err := openEngine(c, b.File, true, o)
+	plain, err := openEngine(c, b.File, o)
 	if err != nil {
 		return err
 	}
@@ -129,14 +129,14 @@ func (b benchCommand) compare(ctx context.Context, c *console, flags speculation
 		return err
 	}
 	o.Speculation = speculation
-	with, err := openEngine(c, b.File, true, o)
+	with, err := openEngine(c, b.File, o)
 	end()
 	if err != nil {
 		return err
 	}
 	defer with.Close()
 	report.Adapter, report.Limits, report.Model, report.Type, report.Tokens = plain.Info().Adapter, b.Limits, cmp.Or(b.File, embeddedName), b.typeName(), n
-	fmt.Fprintf(c.err, "umbra: %s\n", chosen(plain.Info().Verdicts))
+	c.say("%s", chosen(plain.Info().Verdicts))
 	for _, w := range works {
 		for _, sequences := range b.Batch {
 			before := with.Speculated()
@@ -148,7 +148,7 @@ func (b benchCommand) compare(ctx context.Context, c *console, flags speculation
 				return fmt.Errorf("%s, %s: %w", w.Name, plural(sequences, "sequence"), err)
 			}
 			report.Runs = append(report.Runs, specRun{flags.Spec, r, with.Speculated().Since(before)})
-			fmt.Fprintf(c.err, "umbra: %s, %s, %s: %.2f\n", flags.Spec, w.Name, plural(sequences, "sequence"), r.Ratio)
+			c.say("%s, %s, %s: %.2f", flags.Spec, w.Name, plural(sequences, "sequence"), r.Ratio)
 		}
 	}
 	return nil

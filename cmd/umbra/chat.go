@@ -53,20 +53,21 @@ func (r *chatCommand) Validate() error {
 }
 
 func (r *chatCommand) Run(c *console) error {
+	if r.Quiet {
+		c.hush()
+	}
 	params, err := r.params()
 	if err != nil {
 		return err
 	}
-	engine, err := openEngine(c, r.Model, r.Quiet, umbra.Options{Adapter: r.Adapter, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType,
-		Sequences: 1, Lazy: true, Tuned: true, Warn: func(err error) { fmt.Fprintf(c.err, "umbra: %v\n", err) }})
+	engine, err := openEngine(c, r.Model, umbra.Options{Adapter: r.Adapter, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType,
+		Sequences: 1, Lazy: true, Tuned: true, Warn: func(err error) { c.warn("%v", err) }})
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
 	r.breakers(&params, engine.Tokenizer())
-	if !r.Quiet {
-		fmt.Fprintf(c.err, "umbra: %s\n", chosen(engine.Info().Verdicts))
-	}
+	c.say("%s", chosen(engine.Info().Verdicts))
 	in, end := lines(c)
 	defer end()
 	s := &repl.Session{Engine: engine, In: in, Out: c.out, Say: c.err, Interrupt: func() (context.Context, context.CancelFunc) { return untilInterrupted() },

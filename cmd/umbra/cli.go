@@ -7,6 +7,8 @@ A small model of Go source code is built in, and used where no other is given.`
 
 // cli lists the commands.
 type cli struct {
+	logFlags
+
 	Run        runCommand        `cmd:"" help:"Continue a prompt, or a file of prompts."`
 	Chat       chatCommand       `cmd:"" help:"Talk with a model."`
 	Serve      serveCommand      `cmd:"" help:"Answer HTTP requests, as OpenAI's API does."`

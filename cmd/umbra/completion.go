@@ -33,7 +33,7 @@ func (r *completionCommand) Run(c *console, k *kong.Kong) error {
 	}
 	b.WriteString("_umbra() {\n\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} words=\n\tcase \"${COMP_WORDS[1]} $before\" in\n")
 	for _, n := range k.Model.Children {
-		for _, f := range n.Flags {
+		for _, f := range flagsOf(n) {
 			if f.Enum != "" {
 				fmt.Fprintf(&b, "\t\"%s --%s\") words='%s' ;;\n", n.Name, f.Name, strings.ReplaceAll(f.Enum, ",", " "))
 			} else if !f.IsBool() {
@@ -56,10 +56,18 @@ func words(n *kong.Node) (all []string) {
 	for _, c := range n.Children {
 		all = append(all, c.Name)
 	}
-	for _, f := range n.Flags {
+	for _, f := range flagsOf(n) {
 		all = append(all, "--"+f.Name)
 	}
 	slices.Sort(all)
+	return all
+}
+
+// flagsOf are a command's flags, and those that all have.
+func flagsOf(n *kong.Node) (all []*kong.Flag) {
+	for ; n != nil; n = n.Parent {
+		all = append(all, n.Flags...)
+	}
 	return all
 }
 
@@ -71,7 +79,7 @@ func fish(out io.Writer, root *kong.Node) error {
 	var b strings.Builder
 	for _, n := range root.Children {
 		fmt.Fprintf(&b, "complete -c umbra -n __fish_use_subcommand -f -a %s -d %s\n", n.Name, quoted(n.Help))
-		for _, f := range n.Flags {
+		for _, f := range flagsOf(n) {
 			fmt.Fprintf(&b, "complete -c umbra -n '__fish_seen_subcommand_from %s' -l %s -d %s", n.Name, f.Name, quoted(f.Help))
 			switch {
 			case f.Enum != "":

@@ -17,6 +17,7 @@ import (
 type config struct {
 	path   string
 	values map[string]json.RawMessage
+	parts  map[string]map[string]json.RawMessage // of values, those that are objects
 }
 
 // readConfig reads the file that $UMBRA_CONFIG names, or umbra/config.json in the user's configuration folder if it is there.
@@ -39,55 +40,60 @@ func readConfig() (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &config{path: path}
+	c := &config{path: path, parts: map[string]map[string]json.RawMessage{}}
 	if err := json.Unmarshal(data, &c.values); err != nil {
 		return nil, fmt.Errorf("%s is no JSON object of flags: %w", path, err)
+	}
+	for name, raw := range c.values {
+		var part map[string]json.RawMessage
+		if json.Unmarshal(raw, &part) == nil && part != nil {
+			c.parts[name] = part
+		}
 	}
 	return c, nil
 }
 
 // Validate refuses names that no command has.
 func (c *config) Validate(app *kong.Application) error {
-	for name, raw := range c.values {
-		var own map[string]json.RawMessage
+	everywhere := func(flag string) bool { return flag != "help" && flagOf(app.Node, flag) }
+	for name := range c.values {
 		at := slices.IndexFunc(app.Children, func(n *kong.Node) bool { return n.Name == name })
-		switch {
-		case at >= 0:
-			if err := json.Unmarshal(raw, &own); err != nil {
-				return fmt.Errorf("%s: %s is the name of a command; give an object of its flags", c.path, name)
+		if at < 0 {
+			if !everywhere(name) && !slices.ContainsFunc(app.Children, func(n *kong.Node) bool { return flagOf(n, name) }) {
+				return fmt.Errorf("%s: no command has a flag --%s", c.path, name)
 			}
-			for flag := range own {
-				if !has(app.Children[at], flag) {
-					return fmt.Errorf("%s: umbra %s has no flag --%s", c.path, name, flag)
-				}
+			continue
+		}
+		part, ok := c.parts[name]
+		if !ok {
+			return fmt.Errorf("%s: %s is the name of a command; give an object of its flags", c.path, name)
+		}
+		for flag := range part {
+			if !everywhere(flag) && !flagOf(app.Children[at], flag) {
+				return fmt.Errorf("%s: umbra %s has no flag --%s", c.path, name, flag)
 			}
-		case !slices.ContainsFunc(app.Children, func(n *kong.Node) bool { return has(n, name) }):
-			return fmt.Errorf("%s: no command has a flag --%s", c.path, name)
 		}
 	}
 	return nil
 }
 
-// has reports whether a command, or one below it, has a flag.
-func has(n *kong.Node, flag string) bool {
-	return slices.ContainsFunc(n.Flags, func(f *kong.Flag) bool { return f.Name == flag }) ||
-		slices.ContainsFunc(n.Children, func(c *kong.Node) bool { return has(c, flag) })
+// flagOf reports whether a command has a flag of its own.
+func flagOf(n *kong.Node, flag string) bool {
+	return slices.ContainsFunc(n.Flags, func(f *kong.Flag) bool { return f.Name == flag })
 }
 
 // Resolve finds a flag's value, nil where the file has none or the environment has one.
-func (c *config) Resolve(k *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
+func (c *config) Resolve(k *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	for _, env := range flag.Envs {
 		if _, ok := os.LookupEnv(env); ok {
 			return nil, nil
 		}
 	}
 	raw, ok := c.values[flag.Name]
-	for n := parent.Node(); n != nil; n = n.Parent {
-		var own map[string]json.RawMessage
-		if part, is := c.values[n.Name]; is && json.Unmarshal(part, &own) == nil {
-			if mine, is := own[flag.Name]; is {
+	for _, p := range k.Path {
+		if p.Command != nil {
+			if mine, is := c.parts[p.Command.Name][flag.Name]; is {
 				raw, ok = mine, true
-				break
 			}
 		}
 	}

@@ -65,8 +65,8 @@ func (i *imatrixCommand) Run(c *console) error {
 	}
 	ctx, stop := untilInterrupted()
 	defer stop()
-	fmt.Fprintf(c.err, "umbra: %s: %s, %s of %d\n", s.name, plural(len(tokens), "token"), plural(len(windows), "window"), i.Context)
-	report, end := progress(c.err)
+	c.say("%s: %s, %s of %d", s.name, plural(len(tokens), "token"), plural(len(windows), "window"), i.Context)
+	report, end := progress(c.bars)
 	defer end()
 	sums, taken := squareSums{}, 0
 	var failed error
@@ -92,7 +92,7 @@ func (i *imatrixCommand) Run(c *console) error {
 		return err
 	}
 	value, spread := nll.Perplexity()
-	fmt.Fprintf(c.err, "umbra: %s: %d tensors, %s; perplexity %.4f +- %.4f\n", i.Output, len(m.Entries), plural(len(windows)*(i.Context-1), "token row"), value, spread)
+	c.say("%s: %d tensors, %s; perplexity %.4f +- %.4f", i.Output, len(m.Entries), plural(len(windows)*(i.Context-1), "token row"), value, spread)
 	return nil
 }
 

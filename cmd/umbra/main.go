@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -35,6 +36,9 @@ func (e usageError) Error() string { return string(e) }
 type console struct {
 	in       io.Reader
 	out, err io.Writer
+	log      *slog.Logger // to err
+	level    slog.LevelVar
+	bars     io.Writer // where progress is drawn, if that is a terminal
 }
 
 func main() {
@@ -44,22 +48,14 @@ func main() {
 // run runs a command line and returns the exit status.
 func run(args []string, c *console) int {
 	var commands cli
+	logFlags{LogFormat: "text", LogLevel: "info"}.apply(c)
 	helped := false
 	file, err := readConfig()
 	if err != nil {
 		return fail(c, err, "umbra")
 	}
-	parser, err := kong.New(&commands,
-		kong.Name("umbra"),
-		kong.Description(description),
-		kong.Writers(c.out, c.err),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.Exit(func(int) { helped = true }), // --help; kong goes on parsing, run doesn't
-		kong.Bind(c),
-		kong.DefaultEnvars("UMBRA"),
-		kong.Resolvers(file),
-		kong.Vars{"mixes": strings.Join(mix.Names(), ", "), "samplers": orderText()},
-	)
+	exit := kong.Exit(func(int) { helped = true }) // --help; kong goes on parsing, run doesn't
+	parser, err := kong.New(&commands, append(settings(file, c), exit)...)
 	if err != nil {
 		panic(err) // a malformed struct tag of ours
 	}
@@ -73,7 +69,22 @@ func run(args []string, c *console) int {
 	if err != nil {
 		return fail(c, usageError(err.Error()), "umbra"+commandOf(err))
 	}
+	commands.apply(c)
 	return fail(c, parsed.Run(), parsed.Selected().FullPath())
+}
+
+// settings are how command lines are read.
+func settings(file *config, c *console) []kong.Option {
+	return []kong.Option{
+		kong.Name("umbra"),
+		kong.Description(description),
+		kong.Writers(c.out, c.err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Bind(c),
+		kong.DefaultEnvars("UMBRA"),
+		kong.Resolvers(file),
+		kong.Vars{"mixes": strings.Join(mix.Names(), ", "), "samplers": orderText()},
+	}
 }
 
 // commandOf is the command, after a space, within which parsing failed; "" if none was reached.
@@ -94,9 +105,9 @@ func fail(c *console, err error, command string) int {
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
 	case errors.As(err, &usage):
-		fmt.Fprintf(c.err, "umbra: %s\nsee `%s --help`\n", usage, command)
+		c.fatal(fmt.Sprintf("%s\nsee `%s --help`", usage, command))
 		return exitUsage
 	}
-	fmt.Fprintf(c.err, "umbra: %s\n", trimPrefix(err.Error()))
+	c.fatal(trimPrefix(err.Error()))
 	return exitError
 }

@@ -99,7 +99,7 @@ func (p *perplexityCommand) Run(c *console) error {
 	defer stop()
 	r := perplexityReport{Model: s.name, Adapter: s.device.Info().Name, KVType: p.KVType, Counting: t.counting,
 		Tokens: len(t.tokens), Windows: len(t.windows), Scored: score.Scored(t.windows)}
-	fmt.Fprintf(c.err, "umbra: %s: %s, %s of %d, %s scored\n", s.name, plural(r.Tokens, "token"), plural(r.Windows, "window"),
+	c.say("%s: %s, %s of %d, %s scored", s.name, plural(r.Tokens, "token"), plural(r.Windows, "window"),
 		t.counting.Context, plural(r.Scored, "token"))
 	start := time.Now()
 	if err := t.run(ctx, c, s, &r); err != nil {
@@ -107,7 +107,7 @@ func (p *perplexityCommand) Run(c *console) error {
 	}
 	r.Seconds = time.Since(start).Seconds()
 	rows := r.Windows * (t.counting.Context - 1)
-	fmt.Fprintf(c.err, "umbra: %s rows in %.1f s, %s tok/s\n", term.Count(uint64(rows)), r.Seconds, term.Rate(rows, r.Seconds))
+	c.say("%s rows in %.1f s, %s tok/s", term.Count(uint64(rows)), r.Seconds, term.Rate(rows, r.Seconds))
 	if p.JSON {
 		return writeJSON(c.out, r)
 	}
@@ -187,7 +187,7 @@ func (t *task) close() {
 
 // run scores the windows and fills the report in.
 func (t *task) run(ctx context.Context, c *console, s *scorer, r *perplexityReport) (err error) {
-	report, end := progress(c.err)
+	report, end := progress(c.bars)
 	defer end()
 	var nll score.Mean
 	switch {

@@ -37,7 +37,7 @@ func (r *runCommand) readPrompts(c *console) ([]prompt, error) {
 		return nil, fmt.Errorf("%s holds no prompt; write prompts with a line of --- between each two", r.Prompts)
 	}
 	if r.Policy != policyPriority && slices.ContainsFunc(prompts, func(p prompt) bool { return p.priority != 0 }) {
-		r.say(c, "the priorities in %s change nothing; add --policy priority", r.Prompts)
+		c.say("the priorities in %s change nothing; add --policy priority", r.Prompts)
 	}
 	return prompts, nil
 }

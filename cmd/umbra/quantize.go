@@ -64,7 +64,7 @@ func (q *quantizeCommand) overrides() (all []mix.Override, err error) {
 }
 
 func (q *quantizeCommand) Run(c *console) error {
-	o := quantize.Options{Workers: q.Threads, Warn: func(s string) { fmt.Fprintf(c.err, "umbra: %s\n", s) }}
+	o := quantize.Options{Workers: q.Threads, Warn: func(s string) { c.warn("%s", s) }}
 	var err error
 	if o.Mix, err = mix.Named(q.Type); err != nil {
 		return err
@@ -98,7 +98,7 @@ func (q *quantizeCommand) Run(c *console) error {
 	}
 	ctx, stop := untilInterrupted()
 	defer stop()
-	progress := term.NewProgress(c.err, "quantizing")
+	progress := term.NewProgress(c.bars, "quantizing")
 	o.Progress = progress.Set
 	p, err := quantize.File(ctx, f, q.Out, o)
 	progress.End()

@@ -116,6 +116,9 @@ func (r *runCommand) Validate() error {
 }
 
 func (r *runCommand) Run(c *console) (err error) {
+	if r.Quiet {
+		c.hush()
+	}
 	prompts, err := r.readPrompts(c)
 	if err != nil {
 		return err
@@ -126,7 +129,7 @@ func (r *runCommand) Run(c *console) (err error) {
 	}
 	ctx, stop := untilInterrupted()
 	defer stop()
-	o := umbra.Options{Adapter: r.Adapter, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType, Lazy: true, Tuned: true, Warn: func(err error) { r.say(c, "%v", err) }}
+	o := umbra.Options{Adapter: r.Adapter, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType, Lazy: true, Tuned: true, Warn: func(err error) { c.warn("%v", err) }}
 	if r.Policy == policyPriority {
 		o.Policy = scheduler.Priority
 	}
@@ -144,7 +147,7 @@ func (r *runCommand) Run(c *console) (err error) {
 		return err
 	}
 	o.Speculation = speculation
-	engine, err := openEngine(c, r.Model, r.Quiet, o)
+	engine, err := openEngine(c, r.Model, o)
 	end()
 	if err != nil {
 		return err
@@ -153,12 +156,12 @@ func (r *runCommand) Run(c *console) (err error) {
 	if ctx.Err() != nil {
 		return errInterrupted
 	}
-	r.say(c, "%s", chosen(engine.Info().Verdicts))
+	c.say("%s", chosen(engine.Info().Verdicts))
 	if r.Verbose || r.KVMemory != (kvMemory{}) {
-		r.say(c, "%s", planText(engine.Info().Plan))
+		c.say("%s", planText(engine.Info().Plan))
 	}
 	if t := engine.Info().Tuned; r.Verbose && t.Path != "" {
-		r.say(c, "%s", tunedText(t))
+		c.say("%s", tunedText(t))
 	}
 	if err := r.loadSession(c, engine); err != nil {
 		return err
@@ -173,7 +176,7 @@ func (r *runCommand) Run(c *console) (err error) {
 		err = r.many(ctx, c, engine, prompts, params)
 	}
 	if speculation.By != umbra.NoProposals && err == nil {
-		r.say(c, "%s", speculatedText(engine.Speculated()))
+		c.say("%s", speculatedText(engine.Speculated()))
 	}
 	return err
 }
@@ -191,11 +194,4 @@ func (r *runCommand) atOnce() int {
 		return defaultParallel
 	}
 	return r.Parallel
-}
-
-// say writes a line to standard error, unless told to be quiet.
-func (r *runCommand) say(c *console, format string, args ...any) {
-	if !r.Quiet {
-		fmt.Fprintf(c.err, "umbra: "+format+"\n", args...)
-	}
 }

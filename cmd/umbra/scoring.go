@@ -95,12 +95,12 @@ func (f scoringFlags) open(c *console, s *scorer, tokens int, more func(o *model
 	if s.device, err = gpu.Open(f.device()); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.err, "umbra: %s\n", chosen(s.device.Verdicts()))
+	c.say("%s", chosen(s.device.Verdicts()))
 	o, err := score.Sizes(s.file, tokens, f.MaxBatchTokens, s.device.Limits())
 	if err != nil {
 		return err
 	}
-	bar := term.NewProgress(c.err, "loading")
+	bar := term.NewProgress(c.bars, "loading")
 	defer bar.End()
 	o.KVType, o.Lazy, o.Progress = kv, true, bar.Set
 	if more != nil {

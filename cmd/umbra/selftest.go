@@ -37,7 +37,7 @@ func (s selftestCommand) Run(c *console) error {
 		return err
 	}
 	defer device.Release()
-	fmt.Fprintf(c.err, "umbra: %s\n", chosen(device.Verdicts()))
+	c.say("%s", chosen(device.Verdicts()))
 	width := 0
 	for _, k := range cases {
 		width = max(width, len(k.Name))

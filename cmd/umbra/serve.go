@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -34,7 +33,6 @@ type serveCommand struct {
 	Context       int           `name:"ctx" placeholder:"TOKENS" help:"Longest sequence, prompt and continuation together. Default: the model's own, up to 8192."`
 	KVType        string        `name:"kv-type" enum:"f32,f16,int8" default:"f32" help:"Keep keys and values as f32, f16 (half the memory) or int8 (a quarter, and scales)."`
 	Quiet         bool          `short:"q" help:"Say nothing on standard error but errors."`
-	LogFormat     string        `enum:"text,json,none" default:"text" help:"A line for each request on standard error: text, json or none (${default})."`
 	capacityFlags
 	adapterFlag
 }
@@ -65,6 +63,9 @@ func (s *serveCommand) Validate() error {
 }
 
 func (s *serveCommand) Run(c *console) error {
+	if s.Quiet {
+		c.hush()
+	}
 	keys, err := s.keys()
 	if err != nil {
 		return err
@@ -75,47 +76,41 @@ func (s *serveCommand) Run(c *console) error {
 	}
 	defer l.Close()
 	if host, _, _ := net.SplitHostPort(l.Addr().String()); len(keys) == 0 && !net.ParseIP(host).IsLoopback() {
-		s.say(c, "anyone who reaches %s may use it; give --api-key, or listen on 127.0.0.1", l.Addr())
+		c.say("anyone who reaches %s may use it; give --api-key, or listen on 127.0.0.1", l.Addr())
 	}
 	o := umbra.Options{Adapter: s.Adapter, Limits: gpu.LimitSet(s.Limits), Context: s.Context, KVType: s.KVType, Tuned: true,
-		Warn: func(err error) { s.say(c, "%v", err) }}
+		Warn: func(err error) { c.warn("%v", err) }}
 	s.capacityFlags.apply(&o, 16)
-	engine, err := openEngine(c, s.Model, s.Quiet, o)
+	engine, err := openEngine(c, s.Model, o)
 	if err != nil {
 		return err
 	}
 	defer engine.Close()
 	info := engine.Info()
-	s.say(c, "%s", chosen(info.Verdicts))
-	s.say(c, "%s", planText(info.Plan))
+	c.say("%s", chosen(info.Verdicts))
+	c.say("%s", planText(info.Plan))
 	queue := s.Queue
 	if queue == 0 {
 		queue = -1 // none
 	}
 	web := server.New(engine, server.Options{Model: s.name(info.Name), Keys: keys, Origins: s.CORS, Queue: queue, Body: int64(s.Body),
-		VLLM: s.MetricsCompat == "vllm", Log: s.log(c)})
+		VLLM: s.MetricsCompat == "vllm", Version: versionText(), Log: c.log})
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, func() {
 		stop()
-		s.say(c, "ending; waiting for requests that run")
+		c.say("ending; waiting for requests that run")
 	})
 	if _, err := engine.Template(); errors.Is(err, umbra.ErrNoTemplate) {
-		s.say(c, "the model has no chat template: /v1/chat/completions refuses, /v1/completions answers")
+		c.say("the model has no chat template: /v1/chat/completions refuses, /v1/completions answers")
 	} else if err != nil {
-		s.say(c, "%v: /v1/chat/completions refuses, /v1/completions answers", err)
+		c.say("%v: /v1/chat/completions refuses, /v1/completions answers", err)
 	}
-	s.say(c, "listening on http://%s", l.Addr())
+	c.say("listening on http://%s", l.Addr())
 	if err := web.Serve(ctx, l, s.Drain); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
-}
-
-func (s *serveCommand) say(c *console, format string, args ...any) {
-	if !s.Quiet {
-		fmt.Fprintf(c.err, "umbra: "+format+"\n", args...)
-	}
 }
 
 // name is what the model is called.
@@ -144,24 +139,11 @@ func (s *serveCommand) keys() ([]string, error) {
 	return keys, nil
 }
 
-// log is where requests are told of.
-func (s *serveCommand) log(c *console) *slog.Logger {
-	switch {
-	case s.Quiet || s.LogFormat == "none":
-		return slog.New(slog.DiscardHandler)
-	case s.LogFormat == "json":
-		return slog.New(slog.NewJSONHandler(c.err, nil))
-	}
-	return slog.New(slog.NewTextHandler(c.err, nil))
-}
-
 // openEngine opens a model file, or the built-in one. A bar shows the load if it takes long.
-func openEngine(c *console, path string, quiet bool, o umbra.Options) (*umbra.Engine, error) {
-	if !quiet {
-		bar := term.NewProgress(c.err, "loading")
-		defer bar.End()
-		o.Progress = bar.Set
-	}
+func openEngine(c *console, path string, o umbra.Options) (*umbra.Engine, error) {
+	bar := term.NewProgress(c.bars, "loading")
+	defer bar.End()
+	o.Progress = bar.Set
 	if path != "" {
 		return umbra.Open(path, o)
 	}

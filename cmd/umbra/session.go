@@ -21,7 +21,7 @@ func (r *runCommand) loadSession(c *console, engine *umbra.Engine) error {
 	if err != nil {
 		return err
 	}
-	r.say(c, "session %s: %s", r.Session, plural(len(tokens), "token"))
+	c.say("session %s: %s", r.Session, plural(len(tokens), "token"))
 	return nil
 }
 
@@ -35,6 +35,6 @@ func (r *runCommand) saveSession(c *console, engine *umbra.Engine, prompt string
 	if err != nil {
 		return err
 	}
-	r.say(c, "session %s: %s saved", r.Session, plural(saved, "token"))
+	c.say("session %s: %s saved", r.Session, plural(saved, "token"))
 	return nil
 }

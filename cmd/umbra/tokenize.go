@@ -15,6 +15,7 @@ type tokenizeCommand struct {
 	IDs          bool     `name:"ids" help:"Write the ids alone, on one line."`
 	NoSpecial    bool     `help:"Leave out the tokens that the model wants around a text (BOS, EOS)."`
 	ParseSpecial bool     `help:"Read the text of a special token, such as <|endoftext|>, as that token."`
+	JSON         bool     `help:"Write JSON: ids and pieces, or the text of --decode."`
 	Decode       bool     `help:"Take ids, separated by spaces or commas, and write their text."`
 	Text         []string `arg:"" optional:"" help:"The text, or - for standard input; ids with --decode."`
 }
@@ -23,6 +24,7 @@ func (tokenizeCommand) Help() string {
 	return `Examples:
   umbra tokenize 'func main() {'
   umbra tokenize --ids - < main.go
+  umbra tokenize --json 'func main() {'
   umbra tokenize --decode 953 2384 350
   umbra tokenize -m model.gguf --parse-special '<|im_start|>user'`
 }
@@ -57,9 +59,19 @@ func (t *tokenizeCommand) Run(c *console) error {
 		return err
 	}
 	if t.Decode {
-		return decode(c.out, tok, text)
+		return t.decode(c.out, tok, text)
 	}
 	ids := tok.Encode(text, tokenizer.EncodeOptions{AddSpecial: !t.NoSpecial, ParseSpecial: t.ParseSpecial})
+	if t.JSON {
+		pieces := make([]string, len(ids))
+		for i, id := range ids {
+			pieces[i] = string(tok.Render(id))
+		}
+		return writeJSON(c.out, struct {
+			IDs    []int32  `json:"ids"`
+			Pieces []string `json:"pieces"`
+		}{ids, pieces})
+	}
 	if t.IDs {
 		words := make([]string, len(ids))
 		for i, id := range ids {
@@ -77,7 +89,7 @@ func (t *tokenizeCommand) Run(c *console) error {
 }
 
 // decode writes the text of ids, special tokens by their names, byte for byte.
-func decode(w io.Writer, tok *tokenizer.Tokenizer, list string) error {
+func (t *tokenizeCommand) decode(w io.Writer, tok *tokenizer.Tokenizer, list string) error {
 	var text []byte
 	for i, word := range strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(" ,\t\r\n[]", r) }) {
 		id, err := strconv.ParseInt(word, 10, 32)
@@ -88,6 +100,11 @@ func decode(w io.Writer, tok *tokenizer.Tokenizer, list string) error {
 			return fmt.Errorf("token id %d is outside this vocabulary's 0..%d", id, tok.Size()-1)
 		}
 		text = append(text, tok.Render(int32(id))...)
+	}
+	if t.JSON {
+		return writeJSON(w, struct {
+			Text string `json:"text"`
+		}{string(text)})
 	}
 	_, err := w.Write(text)
 	return err

@@ -59,7 +59,7 @@ func (t tuneCommand) Run(c *console) error {
 		return err
 	}
 	defer device.Release()
-	fmt.Fprintf(c.err, "umbra: %s\n", chosen(device.Verdicts()))
+	c.say("%s", chosen(device.Verdicts()))
 	if shaders.TuningFor(device.Info()).Narrow {
 		fmt.Fprintf(c.out, "nothing to choose: kernels for adapters of kind %v have one shape\n", device.Info().Kind)
 		return nil
@@ -69,7 +69,7 @@ func (t tuneCommand) Run(c *console) error {
 		return err
 	}
 	products := plan.Products()
-	fmt.Fprintf(c.err, "umbra: %s: %s\n", strings.TrimSpace(name+" "+t.typeName()), plural(len(products), "product"))
+	c.say("%s: %s", strings.TrimSpace(name+" "+t.typeName()), plural(len(products), "product"))
 	choices := t.started(c, device.Info())
 	ctx, stop := untilInterrupted()
 	defer stop()
@@ -87,19 +87,19 @@ func (t tuneCommand) Run(c *console) error {
 		return err
 	}
 	for _, r := range rejected {
-		fmt.Fprintf(c.err, "umbra: left out: %s\n", r)
+		c.say("left out: %s", r)
 	}
 	all, others := choices.Count()
 	summary := fmt.Sprintf("%s, of which %d not the default, in %.0f s", plural(all, "choice"), others, time.Since(start).Seconds())
 	if t.DryRun {
-		fmt.Fprintf(c.err, "umbra: %s; nothing is written\n", summary)
+		c.say("%s; nothing is written", summary)
 		return nil
 	}
 	path, err := tuned.Save(device.Info(), choices)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.err, "umbra: %s: %s\n", summary, path)
+	c.say("%s: %s", summary, path)
 	return nil
 }
 
@@ -107,7 +107,7 @@ func (t tuneCommand) Run(c *console) error {
 func (tuneCommand) started(c *console, info gpu.AdapterInfo) shaders.Choices {
 	choices, _, err := tuned.Load(info)
 	if err != nil {
-		fmt.Fprintf(c.err, "umbra: %v\n", err)
+		c.warn("%v", err)
 	}
 	if choices == nil {
 		choices = shaders.Choices{}
@@ -126,7 +126,7 @@ func (t tuneCommand) measure(ctx context.Context, c *console, tuner *shaders.Tun
 		if len(rows) == 0 {
 			continue
 		}
-		fmt.Fprintf(c.err, "umbra: %d of %d: %s\n", i+1, len(products), s.Product())
+		c.say("%d of %d: %s", i+1, len(products), s.Product())
 		err := tuner.Linear(s, rows, func(m shaders.Measured) error {
 			choices.Set(m.Product, m.Class, m.Choice())
 			best, took, gain := "", "", ""

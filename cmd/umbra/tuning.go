@@ -13,11 +13,11 @@ import (
 func tuningOf(c *console, info gpu.AdapterInfo) (shaders.Tuning, int) {
 	t, path, err := tuned.For(info)
 	if err != nil {
-		fmt.Fprintf(c.err, "umbra: %v\n", err)
+		c.warn("%v", err)
 	}
 	all, others := t.Choices.Count()
 	if path != "" {
-		fmt.Fprintf(c.err, "umbra: %s\n", tunedText(umbra.Tuned{Path: path, Choices: all, Others: others}))
+		c.say("%s", tunedText(umbra.Tuned{Path: path, Choices: all, Others: others}))
 	}
 	return t, all
 }

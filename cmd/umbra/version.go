@@ -9,29 +9,57 @@ import (
 	"umbra/testdata"
 )
 
-type versionCommand struct{}
+type versionCommand struct {
+	JSON bool `help:"Write JSON."`
+}
+
+func (versionCommand) Help() string {
+	return `Examples:
+  umbra version
+  umbra version --json`
+}
+
+// versions is what is known of the build, with the names that scripts may rely on.
+type versions struct {
+	Umbra   string `json:"umbra"`
+	Binding string `json:"binding,omitempty"`
+	Go      string `json:"go"`
+	Model   string `json:"model_built_in"`
+}
 
 // Run writes one "name value" line for each thing known of the build.
-func (versionCommand) Run(c *console) error {
-	var t term.Table
-	t.Row("umbra", "(no build information)")
+func (v versionCommand) Run(c *console) error {
+	all := versions{Umbra: versionText(), Go: fmt.Sprintf("%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH), Model: "none"}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		t = term.Table{}
-		t.Row("umbra", buildVersion(info))
 		for _, d := range info.Deps {
 			if d.Path == bindingPath {
-				t.Row("binding", d.Path+" "+d.Version)
+				all.Binding = d.Path + " " + d.Version
 			}
 		}
 	}
-	t.Row("go", fmt.Sprintf("%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH))
-	model := "none"
 	if data := testdata.Gopher(); data != nil {
-		model = fmt.Sprintf("gopher-28m, %s", term.Bytes(uint64(len(data))))
+		all.Model = fmt.Sprintf("gopher-28m, %s", term.Bytes(uint64(len(data))))
 	}
-	t.Row("model built in", model)
+	if v.JSON {
+		return writeJSON(c.out, all)
+	}
+	var t term.Table
+	t.Row("umbra", all.Umbra)
+	if all.Binding != "" {
+		t.Row("binding", all.Binding)
+	}
+	t.Row("go", all.Go)
+	t.Row("model built in", all.Model)
 	_, err := t.WriteTo(c.out)
 	return err
+}
+
+// versionText is what this binary was built from.
+func versionText() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return buildVersion(info)
+	}
+	return "(no build information)"
 }
 
 // bindingPath is the module that reaches WebGPU.

@@ -30,10 +30,13 @@ const (
 	Arguments = `{"city":"Oslo"}`
 )
 
-// chains are what follows what. The first of each is a special token.
+// chains are what follows what. The first of each is a special token, or a character by which a call is begun for it: up to the name, or to
+// the arguments.
 var chains = [][]string{
 	{"<|talk|>", "Hello", ", ", "dear", " friend", " indeed.", "<|end|>"},
 	{"<|call|>", "Let me", " see.", "<tool_call>", `{"name": "weather", `, `"arguments": {"city": `, `"Oslo"}}`, "</tool_call>", "<|end|>"},
+	{`"`, `weather", `, `"arguments": {"city": `},
+	{":", ` {"city": `, `"Oslo"}}`},
 }
 
 // GGUF is the parrot, a file of one layer that adds nothing: the output matrix finds a token's successor by its embedding alone.
@@ -42,6 +45,9 @@ func GGUF() []byte {
 	const embed, context = 64, 512
 	vocabulary, kinds := alphabet()
 	ids := map[string]int{}
+	for id, text := range vocabulary {
+		ids[text] = id
+	}
 	for _, special := range []string{"<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"} {
 		ids[special] = len(vocabulary)
 		vocabulary, kinds = append(vocabulary, special), append(kinds, 3)

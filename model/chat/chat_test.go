@@ -138,6 +138,9 @@ func TestParseCalls(t *testing.T) {
 		{"mistral_tools", `[TOOL_CALLS][{"name": "weather", "arguments": {"city": "Oslo"}, "id": "abc123def"}, {"name": "now", "arguments": {}}]`, "", []ToolCall{{"abc123def", "weather", `{"city":"Oslo"}`}, now}},
 		{"mistral_tools", `Hm.[TOOL_CALLS]weather[ARGS]{"city": "Oslo"}[TOOL_CALLS]now[CALL_ID]abc[ARGS]{}`, "Hm.", []ToolCall{weather, {"abc", "now", "{}"}}},
 		{"mistral_tools", `[TOOL_CALLS] oops`, `[TOOL_CALLS] oops`, nil},
+		{"deepseek_like", "Hm.<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>weather\n```json\n{\"city\": \"Oslo\"}\n```<｜tool▁call▁end｜>\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n```json\n{}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>", "Hm.", []ToolCall{weather, now}},
+		{"deepseek_like", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>now<｜tool▁sep｜>{}", "", []ToolCall{now}},
+		{"deepseek_like", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n{}", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>now\n{}", nil},
 		{"typescript_tools", "```json\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\"}}\n```", "", []ToolCall{weather}},
 		{"typescript_tools", `[{"type": "function", "function": {"name": "now", "arguments": "{}"}}]`, "", []ToolCall{now}},
 		{"typescript_tools", `{"answer": 42}`, `{"answer": 42}`, nil},
@@ -146,9 +149,44 @@ func TestParseCalls(t *testing.T) {
 		require.Equal(t, c.text, text, c.answer)
 		require.Equal(t, c.calls, calls, c.answer)
 	}
-	for name, want := range map[string]Format{"hermes_tools": TagJSON, "llama_json": Llama, "mistral_tools": Mistral, "typescript_tools": JSONObject, "chatml": NoTools} {
+	for name, want := range map[string]Format{"hermes_tools": TagJSON, "llama_json": Llama, "mistral_tools": Mistral, "typescript_tools": JSONObject, "deepseek_like": DeepSeek, "chatml": NoTools} {
 		require.Equal(t, want, template(t, name).Format(), name)
 	}
+}
+
+// TestOpening: how calls begin is what the template itself writes, and what goes on from there is read back.
+func TestOpening(t *testing.T) {
+	c := conversation()
+	c.Messages = c.Messages[:2]
+	for _, o := range []struct{ template, lead, any, named, ends string }{
+		{"hermes_tools", "<think>\n\n</think>\n\n", "<tool_call>\n{\"name\": \"", "<tool_call>\n{\"name\": \"weather\", \"arguments\":", "}\n</tool_call>"},
+		{"mistral_tools", "", `[TOOL_CALLS][{"name": "`, `[TOOL_CALLS][{"name": "weather", "arguments":`, "}]"},
+		{"llama_json", "", `{"name": "`, `{"name": "weather", "parameters":`, "}"},
+		{"deepseek_like", "", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>weather\n```json\n", "\n```"},
+	} {
+		tmpl := template(t, o.template)
+		lead, call, err := tmpl.Opening(c, "")
+		require.NoError(t, err, o.template)
+		require.Equal(t, []string{o.lead, o.any}, []string{lead, call}, o.template)
+		_, call, err = tmpl.Opening(c, "weather")
+		require.NoError(t, err, o.template)
+		require.Equal(t, o.named, call, o.template)
+		text, calls := tmpl.ParseCalls(call + ` {"city": "Oslo"}` + o.ends)
+		require.Empty(t, text)
+		require.Equal(t, []ToolCall{{Name: "weather", Arguments: `{"city":"Oslo"}`}}, calls, o.template)
+		c.Begin = call
+		prompt, err := tmpl.Render(c)
+		require.NoError(t, err)
+		require.True(t, strings.HasSuffix(prompt, call))
+	}
+	for _, name := range []string{"chatml", "gemma_like"} {
+		_, _, err := template(t, name).Opening(c, "weather")
+		require.Error(t, err, name)
+	}
+	reversed, err := New(`{% for m in messages %}{% for c in m.tool_calls or [] %}<tool_call>{{ {"arguments": c.function.arguments, "name": c.function.name} | tojson }}{% endfor %}{% endfor %}`, Options{})
+	require.NoError(t, err)
+	_, _, err = reversed.Opening(c, "weather")
+	require.ErrorIs(t, err, ErrNoOpening)
 }
 
 // TestMayBegin: text is given out as it comes but for what may be the beginning of calls.
@@ -159,7 +197,7 @@ func TestMayBegin(t *testing.T) {
 	}{
 		{"hermes_tools", "Hello <b", 8}, {"hermes_tools", "Hello <tool_c", 6}, {"hermes_tools", "a<tool_call>x", 1}, {"hermes_tools", "", 0},
 		{"llama_json", " {", 0}, {"llama_json", "", 0}, {"llama_json", "Hello {", 7}, {"llama_json", "Hi<|python_tag|>x", 2}, {"llama_json", "[1", 0},
-		{"mistral_tools", "Hm [TOOL", 3},
+		{"mistral_tools", "Hm [TOOL", 3}, {"deepseek_like", "Hm <｜tool▁ca", 3},
 	} {
 		require.Equal(t, c.want, template(t, c.template).MayBegin(c.text), c.text)
 	}

@@ -21,6 +21,8 @@ type Message struct {
 	ToolCalls []ToolCall
 	// ToolCallID and Name say which call a tool answers.
 	ToolCallID, Name string
+
+	empty bool // templates see the empty text where they would see none
 }
 
 // ToolCall is a call of a function.
@@ -38,6 +40,8 @@ type Conversation struct {
 	Tools []json.RawMessage
 	// Generate has the prompt end with the beginning of an assistant's turn.
 	Generate bool
+	// Begin is text by which that turn begins already; what the model says goes on from there.
+	Begin string
 	// Now is what strftime_now tells; zero is the time of the call.
 	Now time.Time
 	// More are further variables, as JSON: enable_thinking and the like.
@@ -77,7 +81,11 @@ func (t *Template) Render(c Conversation) (string, error) {
 	if now.IsZero() {
 		now = time.Now()
 	}
-	return t.render(variables, now)
+	text, err := t.render(variables, now)
+	if err != nil || !c.Generate {
+		return text, err
+	}
+	return text + c.Begin, nil
 }
 
 // value is the message as templates see it.
@@ -86,7 +94,7 @@ func (m Message) value(stringly bool) (value, error) {
 	d := v.AsDict()
 	d.Set("role", jinja.NewString(m.Role))
 	d.Set("content", jinja.NewString(m.Content))
-	if m.Content == "" && len(m.ToolCalls) > 0 {
+	if m.Content == "" && len(m.ToolCalls) > 0 && !m.empty {
 		d.Set("content", jinja.None())
 	}
 	for _, f := range []struct{ name, text string }{{"reasoning_content", m.Reasoning}, {"tool_call_id", m.ToolCallID}, {"name", m.Name}} {

@@ -20,6 +20,8 @@ const (
 	Llama Format = "llama"
 	// Mistral is [{"name": ..., "arguments": ...}, ...] after [TOOL_CALLS], or name[ARGS]{...} in later versions.
 	Mistral Format = "mistral"
+	// DeepSeek is name and JSON between <｜tool▁call▁begin｜> and <｜tool▁call▁end｜> (R1, V3 and what is distilled of them).
+	DeepSeek Format = "deepseek"
 	// JSONObject is an object or array as the whole answer.
 	JSONObject Format = "json"
 )
@@ -31,6 +33,8 @@ func formatOf(source string) Format {
 		return Mistral
 	case strings.Contains(source, "<tool_call>"):
 		return TagJSON
+	case strings.Contains(source, deepSeekCalls):
+		return DeepSeek
 	case strings.Contains(source, "<|python_tag|>") || strings.Contains(source, "<|start_header_id|>") && strings.Contains(source, "parameters"):
 		return Llama
 	case strings.Contains(source, "tools"):
@@ -42,13 +46,15 @@ func formatOf(source string) Format {
 // Format is how the model writes calls, by its template.
 func (t *Template) Format() Format { return t.format }
 
-// ToolMarks are the texts of special tokens by which calls begin, which must not be lost when tokens become text.
-func (t *Template) ToolMarks() []string {
-	switch t.format {
+// ToolMarks are the texts of special tokens by which calls begin, which must not be lost when tokens become text. source is the template's.
+func ToolMarks(source string) []string {
+	switch formatOf(source) {
 	case Mistral:
 		return []string{"[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"}
 	case TagJSON:
 		return []string{"<tool_call>", "</tool_call>"}
+	case DeepSeek:
+		return []string{deepSeekCalls, deepSeekCall, deepSeekSeparator, deepSeekCallEnd, deepSeekCallsEnd}
 	case Llama:
 		return []string{"<|python_tag|>"}
 	}
@@ -63,6 +69,8 @@ func (t *Template) MayBegin(text string) (at int) {
 		return holds(text, "<tool_call>")
 	case Mistral:
 		return holds(text, "[TOOL_CALLS]")
+	case DeepSeek:
+		return holds(text, deepSeekCalls)
 	}
 	if at := holds(text, "<|python_tag|>"); at < len(text) {
 		return at
@@ -95,6 +103,8 @@ func (t *Template) ParseCalls(answer string) (text string, calls []ToolCall) {
 		text, calls = tagged(answer)
 	case Mistral:
 		text, calls = mistral(answer)
+	case DeepSeek:
+		text, calls = deepSeek(answer)
 	case Llama:
 		text, calls = whole(answer, "<|python_tag|>")
 	default:
@@ -149,6 +159,34 @@ func mistral(answer string) (text string, calls []ToolCall) {
 		calls = append(calls, all...)
 	}
 	return text, calls
+}
+
+// Marks of DeepSeek's calls.
+const (
+	deepSeekCalls     = "<｜tool▁calls▁begin｜>"
+	deepSeekCallsEnd  = "<｜tool▁calls▁end｜>"
+	deepSeekCall      = "<｜tool▁call▁begin｜>"
+	deepSeekCallEnd   = "<｜tool▁call▁end｜>"
+	deepSeekSeparator = "<｜tool▁sep｜>"
+)
+
+// deepSeek reads function<sep>name and a block of JSON, or name<sep>JSON as of version 3.1.
+func deepSeek(answer string) (text string, calls []ToolCall) {
+	text, rest, _ := strings.Cut(answer, deepSeekCalls)
+	rest, after, _ := strings.Cut(rest, deepSeekCallsEnd)
+	for _, part := range strings.Split(rest, deepSeekCall)[1:] {
+		part, _, _ = strings.Cut(part, deepSeekCallEnd)
+		name, arguments, found := strings.Cut(part, deepSeekSeparator)
+		if name = strings.TrimSpace(name); name == "function" || name == "" {
+			name, arguments, found = strings.Cut(arguments, "```json")
+			arguments, _, _ = strings.Cut(arguments, "```")
+		}
+		if name = strings.TrimSpace(name); !found || name == "" || !json.Valid([]byte(arguments)) {
+			return answer, nil
+		}
+		calls = append(calls, ToolCall{Name: name, Arguments: compact([]byte(arguments))})
+	}
+	return text + after, calls
 }
 
 // whole reads an answer that is calls and nothing else.

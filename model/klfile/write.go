@@ -5,17 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/klauspost/compress/zstd"
+
+	"umbra/internal/atomicfile"
 )
 
 // Writer writes a file row by row. It appears under its name only when it is whole.
 type Writer struct {
 	path   string
 	header Header
-	file   *os.File // a temporary one; nil when closed
+	file   *atomicfile.File // nil when closed
 	frame  *zstd.Encoder
 	rows   int
 	raw    []byte // a row's bytes, kept for its room
@@ -27,7 +27,7 @@ func Create(path string, h Header, tokens []int32) (*Writer, error) {
 	if err := h.check(); err != nil {
 		return nil, fmt.Errorf("klfile: %s: %w", path, err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	f, err := atomicfile.Create(path, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("klfile: %w", err)
 	}
@@ -88,11 +88,10 @@ func (w *Writer) Close() error {
 	if err := w.frame.Close(); err != nil {
 		return w.drop(err)
 	}
-	err := w.file.Close()
-	if err == nil {
-		err = os.Rename(w.file.Name(), w.path)
+	if err := w.file.Sync(); err != nil {
+		return w.drop(err)
 	}
-	if err != nil {
+	if err := w.file.Commit(); err != nil {
 		return w.drop(err)
 	}
 	w.file = nil
@@ -104,11 +103,7 @@ func (w *Writer) drop(err error) error {
 	if w.frame != nil {
 		w.frame.Reset(nil)
 	}
-	closed := w.file.Close()
-	if errors.Is(closed, os.ErrClosed) {
-		closed = nil
-	}
-	removed := os.Remove(w.file.Name())
+	err = errors.Join(err, w.file.Drop())
 	w.file = nil
-	return fmt.Errorf("klfile: %s: %w", w.path, errors.Join(err, closed, removed))
+	return fmt.Errorf("klfile: %s: %w", w.path, err)
 }

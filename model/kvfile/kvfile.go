@@ -12,10 +12,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/klauspost/compress/zstd"
 
+	"umbra/internal/atomicfile"
 	"umbra/model/filehead"
 )
 
@@ -57,29 +57,15 @@ func (h Header) check() error {
 }
 
 // Save writes a file: tokens, and their blocks laid end to end. It appears under its name only when it is whole.
-func Save(path string, h Header, tokens []int32, blocks []byte) (err error) {
+func Save(path string, h Header, tokens []int32, blocks []byte) error {
 	h.Tokens = len(tokens)
 	if h.BlockSize < 1 || len(tokens)%h.BlockSize != 0 || len(blocks) != h.blocks()*h.BlockBytes {
 		return fmt.Errorf("kvfile: %s: %d tokens and %d bytes do not make blocks of %d tokens and %d bytes", path, len(tokens), len(blocks), h.BlockSize, h.BlockBytes)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return fmt.Errorf("kvfile: %w", err)
+	if err := atomicfile.Write(path, 0o600, func(f io.Writer) error { return write(f, h, tokens, blocks) }); err != nil {
+		return fmt.Errorf("kvfile: %s: %w", path, err)
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			err = fmt.Errorf("kvfile: %s: %w", path, err)
-		}
-	}()
-	if err := write(f, h, tokens, blocks); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return nil
 }
 
 func write(w io.Writer, h Header, tokens []int32, blocks []byte) error {

@@ -2,7 +2,6 @@ package kvswap
 
 import (
 	"errors"
-	"io"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -68,7 +67,7 @@ func TestRandom(t *testing.T) {
 			create := s.spiller.create
 			if c.failing {
 				made := 0
-				s.spiller.create = func(path string) (io.WriteCloser, error) {
+				s.spiller.create = func(path string) (sink, error) {
 					if made++; made > 300 {
 						return nil, errors.New("broken")
 					}

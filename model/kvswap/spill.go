@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
+
+	"umbra/internal/atomicfile"
 )
 
 // errCancelled: a job that somebody took back, or that was not begun as the one before it failed.
@@ -43,14 +45,19 @@ type result struct {
 // spiller writes jobs' files. One goroutine has it at a time.
 type spiller struct {
 	encoder *zstd.Encoder
-	create  func(path string) (io.WriteCloser, error)
+	create  func(path string) (sink, error)
+}
+
+// sink is a file in the making, as atomicfile.File is.
+type sink interface {
+	io.Writer
+	Commit() error
+	Drop() error
 }
 
 func newSpiller() (spiller, error) {
 	z, err := newEncoder()
-	return spiller{z, func(path string) (io.WriteCloser, error) {
-		return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	}}, err
+	return spiller{z, func(path string) (sink, error) { return atomicfile.Create(path, 0o600) }}, err
 }
 
 // run writes jobs in order and sends a result for each; results has room for all. After an error nothing is begun.
@@ -70,25 +77,16 @@ func (w spiller) run(jobs []*job, results chan<- result) {
 // save writes a job's file, which appears under its name only when it is whole. It need not outlive the process, so
 // nothing waits for it to be on the disk itself.
 func (w spiller) save(j *job) (size int64, err error) {
-	temp := j.path + ".tmp"
-	f, err := w.create(temp)
+	f, err := w.create(j.path)
 	if err != nil {
 		return 0, err
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(temp)
-		}
-	}()
+	defer f.Drop()
 	out := &output{w: f, job: j}
 	if err := write(out, w.encoder, j.header, j.data); err != nil {
 		return 0, err
 	}
-	if err := f.Close(); err != nil {
-		return 0, err
-	}
-	return out.size, os.Rename(temp, j.path)
+	return out.size, f.Commit()
 }
 
 // output is a job's file as it is written; it ends when the job is cancelled.

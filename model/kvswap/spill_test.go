@@ -1,7 +1,6 @@
 package kvswap
 
 import (
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -15,7 +14,7 @@ import (
 
 // gate is a disk whose writes wait until it is opened.
 type gate struct {
-	*os.File
+	sink
 	begun, open chan struct{}
 }
 
@@ -23,12 +22,12 @@ type gate struct {
 func shut(s *Store) (begun, open chan struct{}) {
 	begun, open = make(chan struct{}, 1000), make(chan struct{})
 	create := s.spiller.create
-	s.spiller.create = func(path string) (io.WriteCloser, error) {
+	s.spiller.create = func(path string) (sink, error) {
 		f, err := create(path)
 		if err != nil {
 			return nil, err
 		}
-		return gate{f.(*os.File), begun, open}, nil
+		return gate{f, begun, open}, nil
 	}
 	return begun, open
 }
@@ -36,7 +35,7 @@ func shut(s *Store) (begun, open chan struct{}) {
 func (g gate) Write(p []byte) (int, error) {
 	g.begun <- struct{}{}
 	<-g.open
-	return g.File.Write(p)
+	return g.sink.Write(p)
 }
 
 func TestSpillsThoseThatWerePutFirst(t *testing.T) {
@@ -253,7 +252,7 @@ func TestCloseWhileBeingWritten(t *testing.T) {
 
 // full is a disk that takes so many bytes.
 type full struct {
-	io.WriteCloser
+	sink
 	left *int
 }
 
@@ -261,7 +260,7 @@ func (f full) Write(p []byte) (int, error) {
 	if *f.left -= len(p); *f.left < 0 {
 		return 0, &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
 	}
-	return f.WriteCloser.Write(p)
+	return f.sink.Write(p)
 }
 
 // TestDiskFull: whatever write fails, nothing is lost, and from then on there is only memory.
@@ -269,7 +268,7 @@ func TestDiskFull(t *testing.T) {
 	for _, room := range []int{0, 30, 1000, 2000, 4000, 6000} {
 		s := open(t, 6, 60)
 		create := s.spiller.create
-		s.spiller.create = func(path string) (io.WriteCloser, error) {
+		s.spiller.create = func(path string) (sink, error) {
 			f, err := create(path)
 			return full{f, &room}, err
 		}
@@ -295,6 +294,12 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// device is a file that is there already.
+type device struct{ *os.File }
+
+func (d device) Commit() error { return d.Close() }
+func (d device) Drop() error   { return d.Close() }
+
 // TestRealErrors: errors of the system itself.
 func TestRealErrors(t *testing.T) {
 	for _, c := range []struct {
@@ -306,7 +311,10 @@ func TestRealErrors(t *testing.T) {
 			if _, err := os.Stat("/dev/full"); err != nil {
 				t.Skip("there is no /dev/full")
 			}
-			s.spiller.create = func(string) (io.WriteCloser, error) { return os.OpenFile("/dev/full", os.O_WRONLY, 0) }
+			s.spiller.create = func(string) (sink, error) {
+				f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+				return device{f}, err
+			}
 		}, syscall.ENOSPC},
 		{"no directory", func(t *testing.T, s *Store) { require.NoError(t, os.Remove(s.config.Dir)) }, os.ErrNotExist},
 		{"unwritable directory", func(t *testing.T, s *Store) {

@@ -19,7 +19,7 @@ import (
 // and gets no further than some bytes.
 const childPath = "QUANTIZE_TEST_FOLDER"
 
-// A run that is killed leaves the file that was there, and its temporary one beside it.
+// A run that is killed leaves the file that was there. Its temporary one is taken over by the next.
 func TestKilled(t *testing.T) {
 	if dir := os.Getenv(childPath); dir != "" {
 		f, err := gguf.Open(filepath.Join(dir, "in.gguf"))
@@ -61,4 +61,12 @@ func TestKilled(t *testing.T) {
 	}
 	assert.Equal(t, 1, temporary)
 	assert.Len(t, entries, 4)
+	f, err := gguf.Open(filepath.Join(dir, "in.gguf"))
+	require.NoError(t, err)
+	defer f.Close()
+	_, err = File(context.Background(), f, out, Options{Mix: named(t, "bf16")})
+	require.NoError(t, err)
+	entries, err = os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, entries, 3, "in.gguf, out.gguf, halfway")
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"umbra/gpu"
+	"umbra/internal/atomicfile"
 	"umbra/shaders"
 )
 
@@ -116,7 +117,7 @@ func Save(info gpu.AdapterInfo, choices shaders.Choices) (path string, err error
 	return path, nil
 }
 
-func save(path string, content file) (err error) {
+func save(path string, content file) error {
 	raw, err := json.MarshalIndent(content, "", "  ")
 	if err != nil {
 		return err
@@ -124,21 +125,8 @@ func save(path string, content file) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
-	if err != nil {
+	return atomicfile.Write(path, 0o600, func(f io.Writer) error {
+		_, err := f.Write(append(raw, '\n'))
 		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err := f.Write(append(raw, '\n')); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	})
 }

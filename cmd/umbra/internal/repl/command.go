@@ -3,10 +3,12 @@ package repl
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
 
+	"umbra/internal/atomicfile"
 	"umbra/model/chat"
 )
 
@@ -153,7 +155,10 @@ func (s *Session) save(path string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(data, '\n'), 0o600)
+	return atomicfile.Write(path, 0o600, func(f io.Writer) error {
+		_, err := f.Write(append(data, '\n'))
+		return err
+	})
 }
 
 func (s *Session) load(path string) error {

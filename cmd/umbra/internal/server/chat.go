@@ -3,7 +3,10 @@ package server
 import (
 	"crypto/rand"
 	"encoding/json"
+	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,30 +19,69 @@ import (
 type chatRequest struct {
 	Model               string                     `json:"model"`
 	Messages            []message                  `json:"messages"`
-	Tools               []json.RawMessage          `json:"tools"`
-	ToolChoice          json.RawMessage            `json:"tool_choice"`
+	Tools               []tool                     `json:"tools"`
+	ToolChoice          toolChoice                 `json:"tool_choice"`
+	Parallel            *bool                      `json:"parallel_tool_calls"`
 	MaxTokens           int                        `json:"max_tokens"`
 	MaxCompletionTokens int                        `json:"max_completion_tokens"`
-	Stream              bool                       `json:"stream"`
-	StreamOptions       streamOptions              `json:"stream_options"`
 	LogProbs            bool                       `json:"logprobs"`
 	TopLogProbs         int                        `json:"top_logprobs"`
 	Template            map[string]json.RawMessage `json:"chat_template_kwargs"`
+	Effort              json.RawMessage            `json:"reasoning_effort"`
+	Modalities          []string                   `json:"modalities"`
+	AddPrompt           *bool                      `json:"add_generation_prompt"`
+	Continue            bool                       `json:"continue_final_message"`
+	streaming
 	sampling
+	ignored
+}
+
+// streaming are the fields that say whether an answer comes in pieces.
+type streaming struct {
+	Stream        bool           `json:"stream"`
+	StreamOptions *streamOptions `json:"stream_options"`
 }
 
 type streamOptions struct {
 	IncludeUsage bool `json:"include_usage"`
 }
 
+// UnmarshalJSON refuses other options.
+func (o *streamOptions) UnmarshalJSON(data []byte) error {
+	type plain streamOptions
+	return decode(data, (*plain)(o))
+}
+
+// check refuses options of a stream where there is none.
+func (q streaming) check() error {
+	if q.StreamOptions != nil && !q.Stream {
+		return invalid("stream_options", "stream_options are for answers with stream")
+	}
+	return nil
+}
+
+// usage reports whether the stream ends with what it took.
+func (q streaming) usage() bool { return q.StreamOptions != nil && q.StreamOptions.IncludeUsage }
+
 // message is one of a conversation, as OpenAI's API has it.
 type message struct {
 	Role       string     `json:"role"`
 	Content    content    `json:"content"`
 	Reasoning  string     `json:"reasoning_content"`
+	Thoughts   string     `json:"reasoning"` // another name of it
 	Name       string     `json:"name"`
 	ToolCallID string     `json:"tool_call_id"`
 	ToolCalls  []toolCall `json:"tool_calls"`
+
+	// What clients send back of an answer, and no template shows.
+	Refusal     json.RawMessage `json:"refusal"`
+	Annotations json.RawMessage `json:"annotations"`
+}
+
+// UnmarshalJSON refuses other fields.
+func (m *message) UnmarshalJSON(data []byte) error {
+	type plain message
+	return decode(data, (*plain)(m))
 }
 
 // content is text, or parts of text, which are joined.
@@ -78,30 +120,56 @@ type function struct {
 	Arguments string `json:"arguments"`
 }
 
-// conversation makes of the body what a prompt is made of.
-func (q *chatRequest) conversation() (chat.Conversation, error) {
-	c := chat.Conversation{Generate: true, More: q.Template, Tools: q.Tools}
-	if len(q.Messages) == 0 {
-		return c, invalid("messages", "there are no messages")
-	}
-	switch choice := string(q.ToolChoice); choice {
-	case "", "null", `"auto"`:
-	case `"none"`:
-		c.Tools = nil
-	default:
-		return c, invalid("tool_choice", "tool_choice %s is not supported, only auto and none", choice)
+// conversation makes of the body what a prompt is made of. The text that an answer begins with is returned too.
+func (q *chatRequest) conversation(t *chat.Template) (c chat.Conversation, begun string, err error) {
+	c = chat.Conversation{Generate: true, More: maps.Clone(q.Template)}
+	switch {
+	case len(q.Messages) == 0:
+		return c, "", invalid("messages", "there are no messages")
+	case slices.ContainsFunc(q.Modalities, func(m string) bool { return m != "text" }):
+		return c, "", invalid("modalities", "modalities are %q; the model writes text only", q.Modalities)
+	case len(q.Effort) > 0 && string(q.Effort) != "null" && !strings.Contains(t.Source(), "reasoning_effort"):
+		return c, "", invalid("reasoning_effort", "the model's chat template knows no reasoning_effort")
+	case len(q.Effort) > 0 && string(q.Effort) != "null":
+		if c.More == nil {
+			c.More = map[string]json.RawMessage{}
+		}
+		c.More["reasoning_effort"] = q.Effort
 	}
 	for i, m := range q.Messages {
 		if m.Role == "" {
-			return c, invalid("messages", "message %d has no role", i)
+			return c, "", invalid("messages", "message %d has no role", i)
 		}
-		to := chat.Message{Role: m.Role, Content: string(m.Content), Reasoning: m.Reasoning, Name: m.Name, ToolCallID: m.ToolCallID}
+		to := chat.Message{Role: m.Role, Content: string(m.Content), Reasoning: m.Reasoning + m.Thoughts, Name: m.Name, ToolCallID: m.ToolCallID}
 		for _, call := range m.ToolCalls {
+			if call.Type != "function" && call.Type != "" {
+				return c, "", invalid("messages", "message %d has a call of type %q; only function is supported", i, call.Type)
+			}
 			to.ToolCalls = append(to.ToolCalls, chat.ToolCall{ID: call.ID, Name: call.Function.Name, Arguments: call.Function.Arguments})
 		}
 		c.Messages = append(c.Messages, to)
 	}
-	return c, nil
+	if err := q.goOn(&c); err != nil {
+		return c, "", err
+	}
+	begun, err = q.offer(t, &c)
+	return c, begun, err
+}
+
+// goOn has the answer go on from the last message, where that is asked for.
+func (q *chatRequest) goOn(c *chat.Conversation) error {
+	last := len(c.Messages) - 1
+	switch m := c.Messages[last]; {
+	case or(q.AddPrompt, !q.Continue) == q.Continue:
+		return invalid("add_generation_prompt", "either an answer is begun (add_generation_prompt), or the last message is gone on from (continue_final_message)")
+	case !q.Continue:
+		return nil
+	case m.Role != "assistant" || len(m.ToolCalls) > 0 || q.ToolChoice.forced():
+		return invalid("continue_final_message", "only text of the assistant can be gone on from, and not with a call")
+	}
+	c.Begin = c.Messages[last].Content
+	c.Messages = c.Messages[:last]
+	return nil
 }
 
 // chat answers /v1/chat/completions.
@@ -111,53 +179,56 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	t, request, err := s.chatRequest(&q)
+	a := &chatAnswer{s: s, id: "chatcmpl-" + rand.Text(), created: time.Now().Unix(), tools: len(q.Tools) > 0 && q.ToolChoice.how != "none", several: or(q.Parallel, true),
+		logprobs: q.LogProbs}
+	request, err := a.request(&q)
 	if err != nil {
 		s.fail(w, err)
 		return
 	}
-	a := &chatAnswer{s: s, id: "chatcmpl-" + rand.Text(), created: time.Now().Unix(), template: t, tools: len(q.Tools) > 0 && string(q.ToolChoice) != `"none"`,
-		logprobs: q.LogProbs, answers: make([]chatText, max(1, request.N))}
 	if q.Stream {
 		a.stream = s.startStream(w)
 	}
 	result, err := s.run(r.Context(), request, a.take)
-	s.conclude(w, a.stream, err, func() { a.finish(result, q.StreamOptions.IncludeUsage) }, func() any { return a.whole(result) })
+	s.conclude(w, a.stream, err, func() { a.finish(result, q.usage()) }, func() any { return a.whole(result) })
 }
 
-// chatRequest makes the engine's request of the body.
-func (s *Server) chatRequest(q *chatRequest) (*chat.Template, umbra.Request, error) {
-	if err := s.known(q.Model); err != nil {
-		return nil, umbra.Request{}, err
+// request makes the engine's request of the body, and begins the answers.
+func (a *chatAnswer) request(q *chatRequest) (request umbra.Request, err error) {
+	s := a.s
+	if err := errors.Join(s.known(q.Model), q.check()); err != nil {
+		return request, err
 	}
-	t, err := s.engine.Template()
+	t, c, begun, err := s.conversation(q)
 	if err != nil {
-		return nil, umbra.Request{}, err
+		return request, err
 	}
-	c, err := q.conversation()
-	if err != nil {
-		return nil, umbra.Request{}, err
-	}
-	request, err := s.request(q.sampling)
-	if err != nil {
-		return nil, request, err
+	a.template = t
+	if request, err = s.request(q.sampling); err != nil {
+		return request, err
 	}
 	if request.Tokens, err = s.engine.ChatPrompt(c); err != nil {
-		return nil, request, err
+		return request, err
 	}
 	if request.MaxTokens = q.MaxCompletionTokens; request.MaxTokens == 0 {
 		request.MaxTokens = q.MaxTokens
 	}
 	if request.MaxTokens < 0 {
-		return nil, request, invalid("max_tokens", "max_tokens is %d", request.MaxTokens)
+		return request, invalid("max_tokens", "max_tokens is %d", request.MaxTokens)
 	}
-	if q.TopLogProbs < 0 || q.TopLogProbs > 20 {
-		return nil, request, invalid("top_logprobs", "top_logprobs is %d, want 0 to 20", q.TopLogProbs)
-	}
-	if q.LogProbs {
+	switch {
+	case q.TopLogProbs < 0 || q.TopLogProbs > 20:
+		return request, invalid("top_logprobs", "top_logprobs is %d, want 0 to 20", q.TopLogProbs)
+	case q.LogProbs:
 		request.LogProbs = q.TopLogProbs + 1
+	case q.TopLogProbs > 0:
+		return request, invalid("top_logprobs", "top_logprobs are for answers with logprobs")
 	}
-	return t, request, nil
+	a.answers = make([]chatText, max(1, request.N))
+	for i := range a.answers {
+		a.answers[i].text = begun
+	}
+	return request, nil
 }
 
 // chatAnswer gathers or streams what is generated.
@@ -166,7 +237,8 @@ type chatAnswer struct {
 	id       string
 	created  int64
 	template *chat.Template
-	tools    bool
+	tools    bool // may be called
+	several  bool // at once
 	logprobs bool
 	stream   *stream
 	answers  []chatText
@@ -238,6 +310,9 @@ func (a *chatAnswer) calls(text string, reason scheduler.Reason) (rest string, c
 		return text, nil, why
 	}
 	rest, found := a.template.ParseCalls(text)
+	if !a.several && len(found) > 1 {
+		found = found[:1]
+	}
 	for i, c := range found {
 		id := c.ID
 		if id == "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -15,16 +16,17 @@ import (
 
 // completionRequest is the body of /v1/completions.
 type completionRequest struct {
-	Model         string        `json:"model"`
-	Prompt        prompts       `json:"prompt"`
-	Suffix        string        `json:"suffix"`
-	MaxTokens     *int          `json:"max_tokens"`
-	BestOf        int           `json:"best_of"`
-	Echo          bool          `json:"echo"`
-	Stream        bool          `json:"stream"`
-	StreamOptions streamOptions `json:"stream_options"`
-	LogProbs      *int          `json:"logprobs"`
+	Model     string  `json:"model"`
+	Prompt    prompts `json:"prompt"`
+	Suffix    string  `json:"suffix"`
+	MaxTokens *int    `json:"max_tokens"`
+	NPredict  *int    `json:"n_predict"` // llama.cpp's name of max_tokens
+	BestOf    int     `json:"best_of"`
+	Echo      bool    `json:"echo"`
+	LogProbs  *int    `json:"logprobs"`
+	streaming
 	sampling
+	ignored
 }
 
 // prompt is text, or tokens if that is nil.
@@ -109,7 +111,7 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) {
 
 // completionRequests makes the engine's requests of the body, one a prompt.
 func (s *Server) completionRequests(q *completionRequest) ([]umbra.Request, error) {
-	if err := s.known(q.Model); err != nil {
+	if err := errors.Join(s.known(q.Model), q.check()); err != nil {
 		return nil, err
 	}
 	if len(q.Prompt) == 0 {
@@ -119,7 +121,7 @@ func (s *Server) completionRequests(q *completionRequest) ([]umbra.Request, erro
 	if err != nil {
 		return nil, err
 	}
-	if r.MaxTokens = or(q.MaxTokens, 16); r.MaxTokens < 1 {
+	if r.MaxTokens = or(q.MaxTokens, or(q.NPredict, 16)); r.MaxTokens < 1 {
 		return nil, invalid("max_tokens", "max_tokens is %d, want at least 1", r.MaxTokens)
 	}
 	if r.BestOf = q.BestOf; q.BestOf != 0 && (q.BestOf < max(1, q.N) || q.Stream && q.BestOf > max(1, q.N)) {
@@ -127,6 +129,8 @@ func (s *Server) completionRequests(q *completionRequest) ([]umbra.Request, erro
 	}
 	if n := or(q.LogProbs, 0); n < 0 || n > 20 {
 		return nil, invalid("logprobs", "logprobs is %d, want 0 to 20", n)
+	} else if q.LogProbs != nil && q.Echo {
+		return nil, invalid("logprobs", "log-probabilities of the prompt, which logprobs with echo asks for, are not supported")
 	} else if q.LogProbs != nil {
 		r.LogProbs = n + 1
 	}
@@ -228,7 +232,7 @@ func (a *completionAnswer) finish() {
 	for i := range a.texts {
 		a.stream.send(a.object([]any{a.part(i, finish(a.texts[i].reason))}))
 	}
-	if a.q.StreamOptions.IncludeUsage {
+	if a.q.usage() {
 		last := a.object([]any{})
 		last["usage"] = a.usage
 		a.stream.send(last)

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -111,17 +113,17 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, v any) error {
 	control := http.NewResponseController(w)
 	control.SetReadDeadline(time.Now().Add(bodyTime))
 	defer control.SetReadDeadline(time.Time{})
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, s.options.Body))
-	if err := d.Decode(v); err != nil {
-		var large *http.MaxBytesError
-		var known *apiError
-		if errors.As(err, &large) || errors.As(err, &known) {
-			return err
-		}
-		return invalid("", "the body is not the JSON that is wanted: %v", err)
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.options.Body))
+	if err == nil {
+		err = decode(data, v)
 	}
-	if d.More() {
-		return invalid("", "the body goes on after its JSON object")
+	var large *http.MaxBytesError
+	var known *apiError
+	switch {
+	case err == nil, errors.As(err, &large), errors.As(err, &known):
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &apiError{status: http.StatusRequestTimeout, kind: invalidRequest, code: "body_too_slow", message: fmt.Sprintf("the body did not come within %v", bodyTime)}
 	}
-	return nil
+	return invalid("", "the body is not the JSON that is wanted: %v", err)
 }

@@ -4,11 +4,15 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
+	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 
 	"umbra"
+	"umbra/model/chat"
 	"umbra/model/tokenizer"
 )
 
@@ -46,14 +50,15 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) {
 		Format     string  `json:"encoding_format"`
 		Dimensions int     `json:"dimensions"`
 		Pooling    string  `json:"pooling"`
+		ignored
 	}
 	err := s.read(w, r, &q)
 	switch {
 	case err != nil:
 	case q.Format != "" && q.Format != "float" && q.Format != "base64":
 		err = invalid("encoding_format", "encoding_format %q is not known; there are float and base64", q.Format)
-	case q.Dimensions != 0:
-		err = invalid("dimensions", "dimensions cannot be chosen")
+	case q.Dimensions < 0 || q.Dimensions > s.limits.embedding:
+		err = invalid("dimensions", "dimensions is %d; the model's vectors have %d", q.Dimensions, s.limits.embedding)
 	case len(q.Input) == 0:
 		err = invalid("input", "there is no input")
 	default:
@@ -71,6 +76,7 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 		tokens += n
+		vector = shortened(vector, q.Dimensions)
 		var embedding any = vector
 		if q.Format == "base64" {
 			var raw []byte
@@ -89,6 +95,22 @@ func (s *Server) embeddings(w http.ResponseWriter, r *http.Request) {
 		"usage": map[string]any{"prompt_tokens": tokens, "total_tokens": tokens}})
 }
 
+// shortened is the beginning of a vector, of length 1 again: what models are trained for whose vectors may be cut off. n 0 is all.
+func shortened(vector []float32, n int) []float32 {
+	if n == 0 || n == len(vector) {
+		return vector
+	}
+	squares := 0.0
+	for _, x := range vector[:n] {
+		squares += float64(x) * float64(x)
+	}
+	short := make([]float32, n)
+	for i := range short {
+		short[i] = float32(float64(vector[i]) / max(math.Sqrt(squares), math.SmallestNonzeroFloat64))
+	}
+	return short
+}
+
 func (s *Server) embed(ctx context.Context, p prompt, how umbra.Pooling) ([]float32, int, error) {
 	if err := s.room.take(1); err != nil {
 		return nil, 0, err
@@ -105,12 +127,22 @@ func (s *Server) embed(ctx context.Context, p prompt, how umbra.Pooling) ([]floa
 // infill answers /infill, in llama.cpp's form.
 func (s *Server) infill(w http.ResponseWriter, r *http.Request) {
 	var q struct {
-		Prefix   string `json:"input_prefix"`
-		Suffix   string `json:"input_suffix"`
-		Prompt   string `json:"prompt"` // goes on from the prefix
-		NPredict int    `json:"n_predict"`
-		Stream   bool   `json:"stream"`
+		Prefix string `json:"input_prefix"`
+		Suffix string `json:"input_suffix"`
+		Prompt string `json:"prompt"` // goes on from the prefix
+		Extra  []struct {
+			Filename string `json:"filename"`
+			Text     string `json:"text"`
+		} `json:"input_extra"`
+		NPredict int  `json:"n_predict"`
+		Stream   bool `json:"stream"`
 		sampling
+		ignored
+		// Hints that change nothing: how far lines are to be indented at least, how long it may take, and which fields are wanted.
+		Indent     json.RawMessage `json:"n_indent"`
+		MostPrompt json.RawMessage `json:"t_max_prompt_ms"`
+		MostTime   json.RawMessage `json:"t_max_predict_ms"`
+		Fields     json.RawMessage `json:"response_fields"`
 	}
 	q.Temperature = new(float64) // code is best at its likeliest
 	err := s.read(w, r, &q)
@@ -122,6 +154,11 @@ func (s *Server) infill(w http.ResponseWriter, r *http.Request) {
 		request.N = 1
 		request.MaxTokens = max(0, q.NPredict)
 		request.Tokens, err = s.middle(q.Prefix+q.Prompt, q.Suffix)
+		var extra strings.Builder
+		for _, e := range q.Extra {
+			fmt.Fprintf(&extra, "// %s\n%s\n", e.Filename, e.Text)
+		}
+		request.Tokens = s.before(extra.String(), request.Tokens, max(request.MaxTokens, s.limits.context/4))
 	}
 	if err != nil {
 		s.fail(w, err)
@@ -147,27 +184,94 @@ func (s *Server) infill(w http.ResponseWriter, r *http.Request) {
 	}, func() any { return end })
 }
 
+// before puts as much of the end of a text before the tokens of a prompt as fits with room tokens more.
+func (s *Server) before(text string, ids []int32, room int) []int32 {
+	extra := s.engine.Tokenizer().Encode(text, tokenizer.EncodeOptions{})
+	fits := max(0, s.limits.context-len(ids)-room)
+	extra = extra[max(0, len(extra)-fits):]
+	at := 0
+	if id, has := s.engine.Tokenizer().BOS(); has && len(ids) > 0 && ids[0] == id {
+		at = 1
+	}
+	return slices.Insert(ids, at, extra...)
+}
+
+// tokenize answers /tokenize, in llama.cpp's form, or of a conversation.
 func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) {
 	var q struct {
-		Content      string `json:"content"`
-		AddSpecial   bool   `json:"add_special"`
-		ParseSpecial *bool  `json:"parse_special"`
-		WithPieces   bool   `json:"with_pieces"`
+		Content      string    `json:"content"`
+		Messages     []message `json:"messages"`
+		AddSpecial   bool      `json:"add_special"`
+		ParseSpecial *bool     `json:"parse_special"`
+		WithPieces   bool      `json:"with_pieces"`
 	}
-	if err := s.read(w, r, &q); err != nil {
+	err := s.read(w, r, &q)
+	ids := s.engine.Tokenizer().Encode(q.Content, tokenizer.EncodeOptions{AddSpecial: q.AddSpecial, ParseSpecial: or(q.ParseSpecial, true)})
+	if err == nil && len(q.Messages) > 0 {
+		var c chat.Conversation
+		if _, c, _, err = s.conversation(&chatRequest{Messages: q.Messages}); err == nil {
+			ids, err = s.engine.ChatPrompt(c)
+		}
+	}
+	if err != nil {
 		s.fail(w, err)
 		return
 	}
-	ids := s.engine.Tokenizer().Encode(q.Content, tokenizer.EncodeOptions{AddSpecial: q.AddSpecial, ParseSpecial: or(q.ParseSpecial, true)})
-	if !q.WithPieces {
-		s.answer(w, http.StatusOK, map[string]any{"tokens": ids})
+	var tokens any = ids
+	if q.WithPieces {
+		pieces := []any{}
+		for _, id := range ids {
+			pieces = append(pieces, map[string]any{"id": id, "piece": string(s.engine.Tokenizer().Render(id))})
+		}
+		tokens = pieces
+	}
+	s.answer(w, http.StatusOK, map[string]any{"tokens": tokens, "count": len(ids), "max_model_len": s.limits.context})
+}
+
+// applyTemplate answers /apply-template: the prompt that a conversation makes.
+func (s *Server) applyTemplate(w http.ResponseWriter, r *http.Request) {
+	var q chatRequest
+	err := s.read(w, r, &q)
+	var prompt string
+	if err == nil {
+		var t *chat.Template
+		var c chat.Conversation
+		if t, c, _, err = s.conversation(&q); err == nil {
+			prompt, err = t.Render(c)
+		}
+	}
+	if err != nil {
+		s.fail(w, err)
 		return
 	}
-	pieces := []any{}
-	for _, id := range ids {
-		pieces = append(pieces, map[string]any{"id": id, "piece": string(s.engine.Tokenizer().Render(id))})
+	s.answer(w, http.StatusOK, map[string]any{"prompt": prompt})
+}
+
+// conversation is chatRequest.conversation with the model's template.
+func (s *Server) conversation(q *chatRequest) (*chat.Template, chat.Conversation, string, error) {
+	t, err := s.engine.Template()
+	if err != nil {
+		return nil, chat.Conversation{}, "", err
 	}
-	s.answer(w, http.StatusOK, map[string]any{"tokens": pieces})
+	c, begun, err := q.conversation(t)
+	return t, c, begun, err
+}
+
+// props answers /props: what a client may want to know of the server.
+func (s *Server) props(w http.ResponseWriter, _ *http.Request) {
+	template, format := "", ""
+	if t, err := s.engine.Template(); err == nil {
+		template, format = t.Source(), string(t.Format())
+	}
+	_, _, _, fills := s.engine.Tokenizer().FIM()
+	info := s.engine.Info()
+	s.answer(w, http.StatusOK, map[string]any{"model": s.options.Model, "architecture": info.Architecture, "adapter": info.Adapter.Name,
+		"total_slots": s.limits.sequences, "default_generation_settings": map[string]any{"n_ctx": s.limits.context}, "embedding_length": s.limits.embedding,
+		"kv_type": info.Plan.KVType.String(), "chat_template": template, "tool_call_format": format, "infill": fills, "build_info": s.options.Version})
+}
+
+func (s *Server) version(w http.ResponseWriter, _ *http.Request) {
+	s.answer(w, http.StatusOK, map[string]any{"version": s.options.Version})
 }
 
 func (s *Server) detokenize(w http.ResponseWriter, r *http.Request) {

@@ -31,6 +31,8 @@ type Options struct {
 	KeepAlive time.Duration
 	// Stall is how long a client may take none of what is written for it; 0 is 30 seconds.
 	Stall time.Duration
+	// Version is what /version tells.
+	Version string
 	// VLLM adds metrics by the names that vLLM has for them.
 	VLLM bool
 	// Log gets a line for each request; nil: none does.
@@ -52,7 +54,7 @@ type Server struct {
 }
 
 // limits are the engine's.
-type limits struct{ sequences, context int }
+type limits struct{ sequences, context, embedding int }
 
 // New makes a server of an engine, which it does not close.
 func New(engine *umbra.Engine, o Options) *Server {
@@ -78,7 +80,7 @@ func New(engine *umbra.Engine, o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{engine: engine, options: o, limits: limits{info.Plan.Sequences, info.Context}, started: time.Now()}
+	s := &Server{engine: engine, options: o, limits: limits{info.Plan.Sequences, info.Context, info.Plan.Config.Embed}, started: time.Now()}
 	s.room.most = info.Plan.Sequences + max(0, o.Queue)
 	for _, key := range o.Keys {
 		s.keys = append(s.keys, hashed(key))
@@ -92,19 +94,33 @@ func New(engine *umbra.Engine, o Options) *Server {
 
 func (s *Server) routes() *http.ServeMux {
 	m := http.NewServeMux()
-	m.HandleFunc("POST /v1/chat/completions", s.chat)
-	m.HandleFunc("POST /v1/completions", s.completions)
-	m.HandleFunc("POST /v1/embeddings", s.embeddings)
-	m.HandleFunc("GET /v1/models", s.models)
-	m.HandleFunc("GET /v1/models/{model...}", s.oneModel)
-	m.HandleFunc("POST /infill", s.infill)
-	m.HandleFunc("POST /tokenize", s.tokenize)
-	m.HandleFunc("POST /detokenize", s.detokenize)
-	m.HandleFunc("GET /health", s.health)
-	m.HandleFunc("GET /ready", s.ready)
-	m.Handle("GET /metrics", s.metrics.handler())
+	for _, r := range []struct {
+		method, path string
+		handle       http.HandlerFunc
+	}{
+		{"POST", "/v1/chat/completions", s.chat},
+		{"POST", "/v1/completions", s.completions},
+		{"POST", "/v1/embeddings", s.embeddings},
+		{"GET", "/v1/models", s.models},
+		{"GET", "/v1/models/{model...}", s.oneModel},
+		{"POST", "/infill", s.infill},
+		{"POST", "/tokenize", s.tokenize},
+		{"POST", "/detokenize", s.detokenize},
+		{"POST", "/apply-template", s.applyTemplate},
+		{"GET", "/props", s.props},
+		{"GET", "/version", s.version},
+		{"GET", "/health", s.health},
+		{"GET", "/ready", s.ready},
+		{"GET", "/metrics", s.metrics.handler().ServeHTTP},
+	} {
+		m.HandleFunc(r.method+" "+r.path, r.handle)
+		m.HandleFunc(r.path, func(w http.ResponseWriter, q *http.Request) {
+			w.Header().Set("Allow", r.method)
+			s.fail(w, &apiError{status: http.StatusMethodNotAllowed, kind: invalidRequest, code: "method_not_allowed", message: r.path + " takes " + r.method + ", not " + q.Method})
+		})
+	}
 	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, notFound("there is no %s %s", r.Method, r.URL.Path))
+		s.fail(w, notFound("there is no %s", r.URL.Path))
 	})
 	return m
 }

@@ -62,6 +62,7 @@ func TestSoak(t *testing.T) {
 		return runtime.NumGoroutine(), m.HeapAlloc
 	}
 	before, heapBefore := settle()
+	deviceBefore, residentBefore := e.Info().Memory, resident()
 	var finished, left, refused, wrong atomic.Int64
 	var all sync.WaitGroup
 	until := time.Now().Add(length)
@@ -109,12 +110,25 @@ func TestSoak(t *testing.T) {
 	require.NoError(t, e.Check())
 	stats, _ := e.Stats()
 	after, heapAfter := settle()
-	t.Logf("%d answers as alone, %d clients left, %d refused; %d preemptions; goroutines %d, then %d; heap %d KiB, then %d", finished.Load(), left.Load(), refused.Load(),
-		stats.Preemptions, before, after, heapBefore>>10, heapAfter>>10)
+	t.Logf("%d clients for %v: %d answers as alone, %d clients left, %d refused; %d preemptions; goroutines %d, then %d; heap %d KiB, then %d; resident %d MiB, then %d",
+		clients, length, finished.Load(), left.Load(), refused.Load(), stats.Preemptions, before, after, heapBefore>>10, heapAfter>>10, residentBefore>>20, resident()>>20)
 	assert.Zero(t, wrong.Load())
 	assert.Positive(t, finished.Load())
 	assert.LessOrEqual(t, after, before+2)
 	assert.Less(t, heapAfter, heapBefore+8<<20)
+	assert.Less(t, e.Info().Memory.Total(), deviceBefore.Total()+1<<20, "but for the room that larger steps take")
+	assert.Less(t, resident(), residentBefore+128<<20, "the driver's included")
+}
+
+// resident is how much memory the process holds in bytes, 0 where that cannot be told.
+func resident() (bytes int64) {
+	data, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var size, pages int64
+	fmt.Sscan(string(data), &size, &pages)
+	return pages * int64(os.Getpagesize())
 }
 
 // streamed asks for a stream, and leaves after so many events if that is not below 0. It returns the text, and whether the stream came to its end.
