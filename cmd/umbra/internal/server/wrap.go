@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,7 +25,11 @@ func (s *Server) wrap(next http.Handler) http.Handler {
 					s.fail(seen, &apiError{status: http.StatusInternalServerError, kind: serverError, message: "internal error"})
 				}
 			}
-			s.options.Log.Info("request", "id", id, "method", r.Method, "path", r.URL.Path, "status", seen.status, "bytes", seen.bytes,
+			level := slog.LevelInfo
+			if r.Method == http.MethodGet && slices.Contains([]string{"/health", "/ready", "/metrics"}, r.URL.Path) { // asked for all the time
+				level = slog.LevelDebug
+			}
+			s.options.Log.Log(r.Context(), level, "request", "id", id, "method", r.Method, "path", r.URL.Path, "status", seen.status, "bytes", seen.bytes,
 				"seconds", time.Since(start).Seconds())
 		}()
 		if s.crossOrigin(seen, r) {
