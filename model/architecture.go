@@ -9,12 +9,14 @@ import (
 // Architecture describes one family of decoder models over the shared blocks (block.go).
 type Architecture struct {
 	Name string
+	// experts says that feed-forward blocks may be mixtures of experts.
+	experts bool
 	// layer lists the blocks of layer i.
 	layer func(l *layerBuilder) []block
 }
 
 // architectures is the registry: an architecture is a file and a line here.
-var architectures = []Architecture{llama, qwen2}
+var architectures = []Architecture{llama, qwen2, qwen2moe}
 
 // Architectures names the supported architectures.
 func Architectures() []string {

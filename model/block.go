@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 
+	"umbra/gpu"
 	"umbra/model/gguf"
 	"umbra/shaders"
 )
@@ -124,15 +125,21 @@ type feedForwardBlock struct {
 	norm     *vector
 	gate, up projection // up is empty where its rows are laid between gate's
 	down     projection
+	width    int
 	glu      *shaders.GLU
 }
 
 // feedForward lays out a SiLU-gated feed-forward block.
 func (l *layerBuilder) feedForward() block {
+	return l.gated(l.vector(l.need(l.name("ffn_norm.weight"), l.config.Embed)), "", l.config.FeedForward)
+}
+
+// gated is feedForward of some width, whose tensors' names end differently.
+func (l *layerBuilder) gated(norm *vector, suffix string, width int) *feedForwardBlock {
 	c := l.config
-	gate, up := l.need(l.name("ffn_gate.weight"), c.Embed, c.FeedForward), l.need(l.name("ffn_up.weight"), c.Embed, c.FeedForward)
-	f := &feedForwardBlock{norm: l.vector(l.need(l.name("ffn_norm.weight"), c.Embed))}
-	shape := shaders.LinearShape{Norm: true, Eps: c.Eps, Stride: shaders.PadCols(c.FeedForward)}
+	gate, up := l.need(l.name("ffn_gate"+suffix+".weight"), c.Embed, width), l.need(l.name("ffn_up"+suffix+".weight"), c.Embed, width)
+	f := &feedForwardBlock{norm: norm, width: width}
+	shape := shaders.LinearShape{Norm: true, Eps: c.Eps, Stride: shaders.PadCols(width)}
 	if gate.Type == up.Type {
 		shape.Gate = true
 		f.gate = projection{matrices: []*matrix{l.interleaved(c.Embed, gate, up)}, shape: shape}
@@ -141,7 +148,7 @@ func (l *layerBuilder) feedForward() block {
 		f.up = projection{matrices: []*matrix{l.matrix(c.Embed, up)}, shape: shape}
 	}
 	f.down = projection{
-		matrices: []*matrix{l.matrix(c.FeedForward, l.need(l.name("ffn_down.weight"), c.FeedForward, c.Embed))},
+		matrices: []*matrix{l.matrix(width, l.need(l.name("ffn_down"+suffix+".weight"), width, c.Embed))},
 		shape:    shaders.LinearShape{Residual: true, Stride: shaders.PadCols(c.Embed)},
 	}
 	return f
@@ -156,19 +163,22 @@ func (f *feedForwardBlock) prepare(m *Model) (err error) {
 		}
 	}
 	if len(f.up.ops) > 0 {
-		f.glu, err = shaders.NewGLU(m.device, m.plan.Config.FeedForward)
+		f.glu, err = shaders.NewGLU(m.device, f.width)
 	}
 	return err
 }
 
-func (f *feedForwardBlock) record(s *step) {
+func (f *feedForwardBlock) record(s *step) { f.recordTo(s, s.model.buffers.x) }
+
+// recordTo is record with another output than the residual stream.
+func (f *feedForwardBlock) recordTo(s *step, y *gpu.Buffer) {
 	b := s.model.buffers
 	f.gate.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: b.x, Y: b.gate, Gain: f.norm.buffer})
 	if f.glu != nil {
 		f.up.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: b.x, Y: b.up, Gain: f.norm.buffer})
 		f.glu.Run(s.pass, s.rows, b.step, b.gate, b.up)
 	}
-	f.down.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: b.gate, Y: b.x})
+	f.down.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: b.gate, Y: y})
 }
 
 // needsUp reports whether the block wants a buffer for up of its own.

@@ -25,17 +25,19 @@ type buffers struct {
 	scores   *gpu.Buffer // outputs × shaders.ScoreBytes
 	squares  *gpu.Buffer // sums of squares of each projection's inputs, where they are wanted
 	scales   *gpu.Buffer // what RMSNorm multiplies rows by, for squares
+	experts  expertBuffers
 }
 
 // scratchSizes are the buffers' sizes in bytes, and how many one-row tiles partial has room for.
 type scratchSizes struct {
 	input, x, qkv, attended, partial, sums, gate, up, normed, logits, slices, top, scores, squares, scales uint64
 
+	experts  expertSizes
 	fewTiles int
 }
 
 func (s scratchSizes) all() []uint64 {
-	return []uint64{shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.sums, s.gate, s.up, s.normed, s.logits, s.slices, s.top, s.scores, s.squares, s.scales}
+	return append(s.experts.all(), shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.sums, s.gate, s.up, s.normed, s.logits, s.slices, s.top, s.scores, s.squares, s.scales)
 }
 
 func (s scratchSizes) total() uint64 {
@@ -66,8 +68,19 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 		fewTiles: tiles,
 	}
 	for _, b := range p.weights.blocks {
-		if f, ok := b.(*feedForwardBlock); ok && f.needsUp() {
-			s.up = s.gate
+		switch f := b.(type) {
+		case *feedForwardBlock:
+			if f.needsUp() {
+				s.up = s.gate
+			}
+		case *expertsBlock:
+			s.experts = f.sizes(p.BatchTokens)
+			if f.shared != nil {
+				s.gate = floats(p.BatchTokens, f.shared.width)
+				if f.shared.needsUp() {
+					s.up = s.gate
+				}
+			}
 		}
 	}
 	if p.squares {
@@ -84,11 +97,11 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 }
 
 func (b *buffers) all() []**gpu.Buffer {
-	return []**gpu.Buffer{&b.step, &b.input, &b.x, &b.qkv, &b.attended, &b.partial, &b.sums, &b.gate, &b.up, &b.normed, &b.logits, &b.slices, &b.top, &b.scores, &b.squares, &b.scales}
+	return append(b.experts.all(), &b.step, &b.input, &b.x, &b.qkv, &b.attended, &b.partial, &b.sums, &b.gate, &b.up, &b.normed, &b.logits, &b.slices, &b.top, &b.scores, &b.squares, &b.scales)
 }
 
 func (b *buffers) allocate(d *gpu.Device, s scratchSizes) (err error) {
-	names := []string{"step", "input", "x", "qkv", "attended", "partial", "sums", "gate", "up", "normed", "logits", "slices", "top", "scores", "squares", "scales"}
+	names := append(expertNames, "step", "input", "x", "qkv", "attended", "partial", "sums", "gate", "up", "normed", "logits", "slices", "top", "scores", "squares", "scales")
 	sizes := s.all()
 	for i, p := range b.all() {
 		if sizes[i] == 0 {

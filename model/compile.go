@@ -73,6 +73,9 @@ func (m *Model) compilations(rows []int) []func() error {
 			return l.Warm(rows)
 		})
 	}
+	for _, warm := range m.experts.warm() {
+		each(warm)
+	}
 	each(func(rows int) error { return m.shared.Warm(rows <= shaders.FewRows, false, rows > shaders.FewRows) })
 	each(func(int) error { return m.topK.Warm(1) })
 	return all

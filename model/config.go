@@ -20,6 +20,17 @@ type Config struct {
 	HeadDim      int
 	Eps          float32 // of RMSNorm
 	Rope         RopeConfig
+	Experts      ExpertConfig
+}
+
+// ExpertConfig says how feed-forward blocks are split into experts, of which each token takes some.
+type ExpertConfig struct {
+	Count       int // 0: there are none
+	Used        int // by each token
+	FeedForward int // width of one, 0 where the metadata has none
+	Shared      int // width of the one that all tokens take, likewise
+	Score       shaders.ExpertScore
+	Scale       float32 // of weights
 }
 
 // RopeConfig says how positions rotate q and k.
@@ -55,9 +66,7 @@ func readConfig(src Source, arch string) (Config, error) {
 	if v := r.uint("attention.value_length", c.HeadDim, 1, 1<<10); v != c.HeadDim {
 		r.fail("values of %d and keys of %d elements a head are not supported, only equal ones", v, c.HeadDim)
 	}
-	if n := r.uint("expert_count", 0, 0, 1<<12); n > 0 {
-		r.fail("a mixture of %d experts is not supported by architecture %s", n, arch)
-	}
+	c.Experts = r.experts()
 	c.Rope = RopeConfig{
 		Rotated: r.uint("rope.dimension_count", c.HeadDim, 0, c.HeadDim),
 		Base:    r.float("rope.freq_base", 10000),
@@ -86,6 +95,29 @@ func readConfig(src Source, arch string) (Config, error) {
 		r.fail("%d heads do not share %d kv heads evenly", c.Heads, c.KVHeads)
 	}
 	return c, r.err
+}
+
+// experts reads what there is of experts.
+func (r *configReader) experts() ExpertConfig {
+	c := ExpertConfig{Count: r.uint("expert_count", 0, 0, 1<<12)}
+	if c.Count == 0 {
+		return c
+	}
+	c.Used = r.uint("expert_used_count", -1, 1, c.Count)
+	c.FeedForward = r.uint("expert_feed_forward_length", 0, 0, 1<<22)
+	c.Shared = r.uint("expert_shared_feed_forward_length", 0, 0, 1<<22)
+	c.Scale = float32(r.float("expert_weights_scale", 1))
+	switch gating := r.uint("expert_gating_func", 0, 0, 1<<8); gating { // llama.cpp's numbers
+	case 0, 1:
+		c.Score = shaders.Softmax
+	case 2:
+		c.Score = shaders.Sigmoid
+	case 3:
+		c.Score = shaders.SoftmaxChosen
+	default:
+		r.fail("metadata %s.expert_gating_func = %d is not supported (1: softmax, 2: sigmoid, 3: softmax of the chosen)", r.arch, gating)
+	}
+	return c
 }
 
 // KVBytesPerToken is 2 × layers × kv heads × head dimension × bytes of an element, and KVScaleBytesPerToken.

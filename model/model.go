@@ -26,6 +26,7 @@ type Model struct {
 	blocks  *shaders.BlockCopy // of all layers
 	linears map[shaders.LinearShape]*shaders.Linear
 	ropes   map[shaders.RopeShape]*shaders.Rope
+	experts expertOps
 
 	watched []*projection // those that sum their inputs up
 

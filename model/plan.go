@@ -71,6 +71,9 @@ func PlanFor(src Source, o Options, limits gpu.Limits) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+	if n := c.Experts.Count; n > 0 && !arch.experts {
+		return Plan{}, fmt.Errorf("model: a mixture of %d experts is not supported by architecture %s", n, arch.Name)
+	}
 	p := Plan{Config: c, KVType: o.KVType, Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Outputs: o.Outputs, Proposals: o.Proposals, Blocks: o.Blocks, squares: o.Squares}
 	if err := p.fill(o.KVBytes, limits); err != nil {
 		return p, err
@@ -80,6 +83,9 @@ func PlanFor(src Source, o Options, limits gpu.Limits) (Plan, error) {
 		return p, err
 	}
 	p.Weights, p.weights, p.Expanded = w.bytes(), w, w.expanded()
+	if err := p.checkExperts(limits); err != nil {
+		return p, err
+	}
 	p.KV = uint64(p.Blocks) * BlockSize * c.KVBytesPerToken(p.KVType)
 	p.scratch = p.sizeScratch(limits)
 	p.Scratch = p.scratch.total()

@@ -36,7 +36,7 @@ func TestNewRefuses(t *testing.T) {
 		want    string
 	}{
 		{"no architecture", "qwen2", set("general.architecture", nil), model.Options{}, `metadata general.architecture is missing`},
-		{"unknown architecture", "qwen2", set("general.architecture", "mamba"), model.Options{}, `architecture "mamba" is not supported (llama, qwen2)`},
+		{"unknown architecture", "qwen2", set("general.architecture", "mamba"), model.Options{}, `architecture "mamba" is not supported (llama, qwen2, qwen2moe)`},
 		{"architecture of another prefix", "qwen2", set("general.architecture", "llama"), model.Options{}, `metadata llama.context_length is missing`},
 
 		{"type without kernels", "qwen2", func(c *contents) {
@@ -118,7 +118,14 @@ func TestNewRefuses(t *testing.T) {
 		{"scaling by 0", "llama-linear-rope", set("llama.rope.scaling.factor", float32(0)), model.Options{}, `metadata llama.rope.scaling.factor = 0 must be positive`},
 		{"yarn", "llama-linear-rope", set("llama.rope.scaling.type", "yarn"), model.Options{},
 			`rope scaling "yarn" is not supported (none, linear, or frequencies in rope_freqs.weight)`},
-		{"experts", "llama-mha-tied", set("llama.expert_count", uint32(8)), model.Options{}, `a mixture of 8 experts is not supported by architecture llama`},
+		{"experts", "qwen2", func(c *contents) {
+			c.set("qwen2.expert_count", uint32(8))
+			c.set("qwen2.expert_used_count", uint32(2))
+		}, model.Options{}, `a mixture of 8 experts is not supported by architecture qwen2`},
+		{"more experts used than there are", "mixtral", set("llama.expert_used_count", uint32(9)), model.Options{}, `metadata llama.expert_used_count = 9 is outside 1..8`},
+		{"another number of experts", "mixtral", set("llama.expert_count", uint32(7)), model.Options{}, `tensor "blk.0.ffn_gate_inp.weight" is [64 8], not [64 7]`},
+		{"no experts", "qwen2moe", set("qwen2moe.expert_count", nil), model.Options{}, `metadata qwen2moe.expert_count is missing`},
+		{"another gating", "qwen2moe", set("qwen2moe.expert_gating_func", uint32(4)), model.Options{}, `qwen2moe.expert_gating_func = 4 is not supported`},
 
 		{"context above the model's", "qwen2", nil, model.Options{Context: 513}, `context of 513 tokens is outside 1..512, what tiny was trained for`},
 		{"negative context", "qwen2", nil, model.Options{Context: -1}, `context of -1 tokens is outside 1..512`},
