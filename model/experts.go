@@ -66,8 +66,7 @@ func (l *layerBuilder) experts(o expertOptions) block {
 		if width == 0 {
 			width = c.FeedForward
 		}
-		e.shared = l.gated(e.norm, "_shexp", width)
-		e.shared.down.shape.Residual = false
+		e.shared = l.feedForward(feedForwardOptions{Shared: &sharedExpert{e.norm, width}})
 	}
 	e.router = projection{matrices: l.sideBySide(c.Embed, routers...), shape: shaders.LinearShape{Norm: true, Eps: c.Eps, Stride: e.logits()}}
 	hidden := shaders.ExpertShape{Routing: e.routing, N: e.width, Norm: true, Eps: c.Eps, Stride: shaders.PadCols(e.width)}
@@ -154,6 +153,14 @@ func (e *expertsBlock) products() []*projection {
 	return all
 }
 
+// needs are those of the shared expert; the others' have sizes of their own.
+func (e *expertsBlock) needs() (n needs) {
+	if e.shared != nil {
+		n = e.shared.needs()
+	}
+	return n
+}
+
 func (e *expertsBlock) prepare(m *Model) (err error) {
 	if err := e.router.prepare(m); err != nil {
 		return err
@@ -167,7 +174,7 @@ func (e *expertsBlock) prepare(m *Model) (err error) {
 		}
 	}
 	if e.up.matrix != nil { // a row's pairs lie side by side
-		if e.glu, err = shaders.NewGLU(m.device, e.routing.Used*shaders.PadCols(e.width)); err != nil {
+		if e.glu, err = shaders.NewGLU(m.device, e.routing.Used*shaders.PadCols(e.width), shaders.NoActivation); err != nil {
 			return err
 		}
 	}
@@ -195,7 +202,7 @@ func (e *expertsBlock) record(s *step) {
 	e.down.record(s.pass, s.rows, shaders.ExpertArgs{Step: b.step, Routes: x.routes, X: x.hidden, Y: x.given})
 	sum := shaders.ExpertSumArgs{Step: b.step, Routes: x.routes, Y: x.given, X: b.x}
 	if e.shared != nil {
-		e.shared.recordTo(s, x.shared)
+		e.shared.record(s)
 		sum.Shared, sum.Logits = x.shared, x.logits
 	}
 	e.sum.Run(s.pass, s.rows, sum)

@@ -67,12 +67,9 @@ func PlanFor(src Source, o Options, limits gpu.Limits) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	c, err := readConfig(src, arch.Name)
+	c, err := readConfig(src, arch)
 	if err != nil {
 		return Plan{}, err
-	}
-	if n := c.Experts.Count; n > 0 && !arch.experts {
-		return Plan{}, fmt.Errorf("model: a mixture of %d experts is not supported by architecture %s", n, arch.Name)
 	}
 	p := Plan{Config: c, KVType: o.KVType, Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Outputs: o.Outputs, Proposals: o.Proposals, Blocks: o.Blocks, squares: o.Squares}
 	if err := p.fill(o.KVBytes, limits); err != nil {
