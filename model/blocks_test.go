@@ -109,7 +109,7 @@ func TestBlockBytes(t *testing.T) {
 			}
 			// Layer 0's values depend on the token alone.
 			r := newReference(t, f)
-			n := r.norm(append([]float64(nil), r.tensors["token_embd.weight"][token]...), r.tensors["blk.0.attn_norm.weight"])
+			n := r.norm(append([]float64(nil), r.tensors["token_embd.weight"][token]...), r.tensors["blk.0.attn_norm.weight"], nil)
 			assert.InDeltaSlice(t, product(r.tensors["blk.0.attn_v.weight"], n, nil)[head*c.HeadDim:][:c.HeadDim], exact, 1e-5)
 		case model.I8:
 			scale := float64(math.Float32frombits(binary.LittleEndian.Uint32(data[2*c.KVHeads*model.BlockSize*c.HeadDim+4*row:])))

@@ -26,6 +26,10 @@ func TestConfigDefaults(t *testing.T) {
 			model.RopeConfig{Rotated: 16, Base: 10000, Factor: 4}},
 		{"neither", map[string]any{"rope.scaling.type": nil, "rope.scaling.factor": nil}, model.RopeConfig{Rotated: 16, Base: 10000, Factor: 1}},
 		{"none", map[string]any{"rope.scaling.type": "none"}, model.RopeConfig{Rotated: 16, Base: 10000, Factor: 1}},
+		{"yarn", map[string]any{"rope.scaling.type": "yarn", "rope.scaling.factor": float32(1), "rope.scaling.yarn_beta_fast": float32(16)},
+			model.RopeConfig{Rotated: 16, Base: 10000, Factor: 1, Yarn: true, BetaFast: 16, BetaSlow: 1}},
+		{"longrope", map[string]any{"rope.scaling.type": "longrope", "rope.scaling.attn_factor": float32(1.5)},
+			model.RopeConfig{Rotated: 16, Base: 10000, Factor: 2, Magnitude: 0.5}},
 		{"another base", map[string]any{"rope.freq_base": float32(5e5)}, model.RopeConfig{Rotated: 16, Base: 5e5, Factor: 2}},
 		{"a part of a head", map[string]any{"rope.dimension_count": uint32(8)}, model.RopeConfig{Rotated: 8, Base: 10000, Factor: 2}},
 		{"all of a head", map[string]any{"rope.dimension_count": nil, "attention.key_length": nil, "attention.value_length": nil},
@@ -37,6 +41,7 @@ func TestConfigDefaults(t *testing.T) {
 		}
 		p, err := model.PlanFor(x.file(), model.Options{}, roomy)
 		require.NoError(t, err, c.name)
+		c.want.Original, c.want.Magnitude = 512, c.want.Magnitude+1
 		assert.Equal(t, c.want, p.Config.Rope, c.name)
 		assert.Equal(t, 16, p.Config.HeadDim, c.name)
 	}
@@ -94,5 +99,38 @@ func TestPartialRotation(t *testing.T) {
 		ids := []int32{9, 8, 7, 200, 6, 5, 4, 100, 3, 2, 1, 0}
 		want := newReference(t, f).logits(ids, everywhere)
 		matches(t, logits(t, load(t, f, model.Options{Sequences: 1, BatchTokens: 12, Outputs: 12}), ids, 12), want, 5e-5)
+	}
+}
+
+// TestWindows reads which layers have a window, by the architecture's period, another, a list, and none.
+func TestWindows(t *testing.T) {
+	for _, c := range []struct {
+		base  string
+		key   string
+		value any
+		want  []int
+	}{
+		{"gemma2", "", nil, []int{16, 0, 16}},
+		{"gemma3", "", nil, []int{16, 16, 16, 16, 16, 0, 16}},
+		{"gemma3", "attention.sliding_window_pattern", uint32(2), []int{16, 0, 16, 0, 16, 0, 16}},
+		{"gemma2", "attention.sliding_window_pattern", []bool{false, false, true}, []int{0, 0, 16}},
+		{"cohere2", "attention.sliding_window", uint32(5), []int{5, 5, 5}},
+		{"cohere2", "attention.sliding_window", nil, []int{4096, 4096, 4096}},
+		{"gemma2", "attention.sliding_window", uint32(0), []int{0, 0, 0}},
+		{"exaone4", "", nil, []int{0, 0, 0}},
+		{"exaone4", "attention.sliding_window", uint32(7), []int{7, 7, 7}},
+		{"olmo2", "", nil, []int{0, 0}},
+	} {
+		x := contentsOf(t, open(t, "oracle/arch/"+c.base+".gguf"))
+		if c.key != "" {
+			x.set(c.base+"."+c.key, c.value)
+		}
+		p, err := model.PlanFor(x.file(), model.Options{}, roomy)
+		require.NoError(t, err)
+		var got []int
+		for i := range p.Config.Layers {
+			got = append(got, p.Config.Window(i))
+		}
+		assert.Equal(t, c.want, got, "%+v", c)
 	}
 }

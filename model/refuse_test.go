@@ -36,7 +36,8 @@ func TestNewRefuses(t *testing.T) {
 		want    string
 	}{
 		{"no architecture", "qwen2", set("general.architecture", nil), model.Options{}, `metadata general.architecture is missing`},
-		{"unknown architecture", "qwen2", set("general.architecture", "mamba"), model.Options{}, `architecture "mamba" is not supported (llama, qwen2, qwen2moe)`},
+		{"unknown architecture", "qwen2", set("general.architecture", "mamba"), model.Options{},
+			`architecture "mamba" is not supported (cohere2, command-r, exaone4, gemma, gemma2, gemma3, glm4, gpt2, granite, llama, olmo2, phi2, phi3, qwen2, qwen2moe, qwen3, qwen3moe, seed_oss, smollm3, stablelm, starcoder2)`},
 		{"architecture of another prefix", "qwen2", set("general.architecture", "llama"), model.Options{}, `metadata llama.context_length is missing`},
 
 		{"type without kernels", "qwen2", func(c *contents) {
@@ -72,8 +73,10 @@ func TestNewRefuses(t *testing.T) {
 			`tensor "blk.1.attn_norm.weight" is not one that architecture qwen2 as umbra knows it has`},
 		{"extra tensor", "qwen2", func(c *contents) { c.add("blk.0.attn_q_norm.weight", gguf.F32, 1, 16) }, model.Options{},
 			`tensor "blk.0.attn_q_norm.weight" is not one that architecture qwen2 as umbra knows it has`},
-		{"bias that llama has not", "llama-mha-tied", func(c *contents) { c.add("blk.0.attn_q.bias", gguf.F32, 1, 64) }, model.Options{},
-			`tensor "blk.0.attn_q.bias" is not one that architecture llama as umbra knows it has`},
+		{"bias of q alone", "llama-mha-tied", func(c *contents) { c.add("blk.0.attn_q.bias", gguf.F32, 1, 64) }, model.Options{},
+			`tensor "blk.0.attn_k.bias" is missing`},
+		{"norm that llama has not", "llama-mha-tied", func(c *contents) { c.add("blk.0.post_ffw_norm.weight", gguf.F32, 1, 64) }, model.Options{},
+			`tensor "blk.0.post_ffw_norm.weight" is not one that architecture llama as umbra knows it has`},
 
 		{"transposed", "qwen2", func(c *contents) { c.add("blk.0.ffn_up.weight", gguf.F32, 1, 96, 64) }, model.Options{},
 			`tensor "blk.0.ffn_up.weight" is [96 64], not [64 96] as the metadata says`},
@@ -102,10 +105,10 @@ func TestNewRefuses(t *testing.T) {
 			c.set("qwen2.attention.head_count", uint32(128))
 			c.set("qwen2.attention.key_length", nil)
 		}, model.Options{}, `an embedding of 64 elements does not give 128 heads one each`},
-		{"heads of 24", "qwen2", func(c *contents) {
-			c.set("qwen2.attention.key_length", uint32(24))
-			c.set("qwen2.attention.value_length", uint32(24))
-		}, model.Options{}, `head dimension 24 is not supported (multiples of 16 up to 256)`},
+		{"heads of 20", "qwen2", func(c *contents) {
+			c.set("qwen2.attention.key_length", uint32(20))
+			c.set("qwen2.attention.value_length", uint32(20))
+		}, model.Options{}, `head dimension 20 is not supported (multiples of 8 from 16 to 256)`},
 		{"keys unlike values", "qwen2", set("qwen2.attention.value_length", uint32(32)), model.Options{},
 			`values of 32 and keys of 16 elements a head are not supported, only equal ones`},
 		{"6 elements rotated", "qwen2", set("qwen2.rope.dimension_count", uint32(6)), model.Options{}, `6 rotated of head dimension 16`},
@@ -116,8 +119,20 @@ func TestNewRefuses(t *testing.T) {
 			`metadata qwen2.attention.layer_norm_rms_epsilon = NaN must be positive`},
 		{"infinite base", "qwen2", set("qwen2.rope.freq_base", math.Inf(1)), model.Options{}, `metadata qwen2.rope.freq_base = +Inf must be positive`},
 		{"scaling by 0", "llama-linear-rope", set("llama.rope.scaling.factor", float32(0)), model.Options{}, `metadata llama.rope.scaling.factor = 0 must be positive`},
-		{"yarn", "llama-linear-rope", set("llama.rope.scaling.type", "yarn"), model.Options{},
-			`rope scaling "yarn" is not supported (none, linear, or frequencies in rope_freqs.weight)`},
+		{"unknown scaling", "llama-linear-rope", set("llama.rope.scaling.type", "ntk"), model.Options{},
+			`rope scaling "ntk" is not supported (none, linear, yarn, longrope, or frequencies in rope_freqs.weight)`},
+		{"yarn without a factor", "llama-yarn", set("llama.rope.scaling.factor", nil), model.Options{}, `metadata llama.rope.scaling.factor is missing`},
+		{"yarn of DeepSeek", "llama-yarn", set("llama.rope.scaling.yarn_log_multiplier", float32(0.1)), model.Options{},
+			`metadata llama.rope.scaling.yarn_log_multiplier is not supported`},
+		{"half of longrope", "phi3-longrope", func(c *contents) { c.remove("rope_factors_short.weight") }, model.Options{},
+			`one of tensors rope_factors_long.weight and rope_factors_short.weight is missing`},
+		{"no logit scale", "command-r", set("command-r.logit_scale", nil), model.Options{}, `metadata command-r.logit_scale is missing`},
+		{"negative cap", "gemma2", set("gemma2.attn_logit_softcapping", float32(-1)), model.Options{}, `metadata gemma2.attn_logit_softcapping = -1 must be positive`},
+		{"pattern of fewer layers", "gemma3", set("gemma3.attention.sliding_window_pattern", []bool{true}), model.Options{},
+			`metadata gemma3.attention.sliding_window_pattern has 1 values for 7 layers`},
+		{"no positions", "gpt2", func(c *contents) { c.remove("position_embd.weight") }, model.Options{}, `tensor "position_embd.weight" is missing`},
+		{"fused matrix of another width", "phi3", func(c *contents) { c.add("blk.0.attn_qkv.weight", gguf.F32, 1, 64, 96) }, model.Options{},
+			`tensor "blk.0.attn_qkv.weight" is [64 96], not [64 128] as the metadata says`},
 		{"experts", "qwen2", func(c *contents) {
 			c.set("qwen2.expert_count", uint32(8))
 			c.set("qwen2.expert_used_count", uint32(2))
