@@ -10,6 +10,7 @@ import (
 type Architecture struct {
 	Name      string
 	layerNorm bool // norms are LayerNorm, else RMSNorm
+	experts   bool // feed-forward blocks may be mixtures of experts
 	// configure reads what the architecture has of its own, and sets what it is known by; nil for nothing.
 	configure func(r *configReader, c *Config)
 	// layer lists the blocks of layer i.
@@ -18,7 +19,7 @@ type Architecture struct {
 
 // architectures is the registry: an architecture is a file and a line here.
 var architectures = []Architecture{llama, qwen2, qwen3, gemma, gemma2, gemma3, phi2, phi3, olmo2, granite, smollm3, gpt2, starcoder2, stablelm,
-	commandR, cohere2, glm4, seedOSS, exaone4}
+	commandR, cohere2, glm4, seedOSS, exaone4, qwen2moe, qwen3moe}
 
 // Architectures names the supported architectures.
 func Architectures() []string {

@@ -27,17 +27,19 @@ type buffers struct {
 	scores   *gpu.Buffer // outputs × shaders.ScoreBytes
 	squares  *gpu.Buffer // sums of squares of each projection's inputs, where they are wanted
 	scales   *gpu.Buffer // what RMSNorm multiplies rows by, for squares
+	experts  expertBuffers
 }
 
 // scratchSizes are the buffers' sizes in bytes, and how many one-row tiles partial has room for.
 type scratchSizes struct {
 	input, x, qkv, attended, partial, sums, gate, up, prepared, branch, normed, logits, slices, top, scores, squares, scales uint64
 
+	experts  expertSizes
 	fewTiles int
 }
 
 func (s scratchSizes) all() []uint64 {
-	return []uint64{shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.sums, s.gate, s.up, s.prepared, s.branch, s.normed, s.logits, s.slices, s.top, s.scores, s.squares, s.scales}
+	return append(s.experts.all(), shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.sums, s.gate, s.up, s.prepared, s.branch, s.normed, s.logits, s.slices, s.top, s.scores, s.squares, s.scales)
 }
 
 func (s scratchSizes) total() uint64 {
@@ -72,6 +74,12 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 		fewTiles: tiles,
 	}
 	for _, b := range p.weights.blocks {
+		if e, ok := b.(*expertsBlock); ok {
+			s.experts = e.sizes(p.BatchTokens)
+			if e.shared != nil {
+				s.gate = floats(p.BatchTokens, e.shared.width)
+			}
+		}
 		n := b.needs()
 		if n.up {
 			s.up = s.gate
@@ -97,11 +105,11 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 }
 
 func (b *buffers) all() []**gpu.Buffer {
-	return []**gpu.Buffer{&b.step, &b.input, &b.x, &b.qkv, &b.attended, &b.partial, &b.sums, &b.gate, &b.up, &b.prepared, &b.branch, &b.normed, &b.logits, &b.slices, &b.top, &b.scores, &b.squares, &b.scales}
+	return append(b.experts.all(), &b.step, &b.input, &b.x, &b.qkv, &b.attended, &b.partial, &b.sums, &b.gate, &b.up, &b.prepared, &b.branch, &b.normed, &b.logits, &b.slices, &b.top, &b.scores, &b.squares, &b.scales)
 }
 
 func (b *buffers) allocate(d *gpu.Device, s scratchSizes) (err error) {
-	names := []string{"step", "input", "x", "qkv", "attended", "partial", "sums", "gate", "up", "prepared", "branch", "normed", "logits", "slices", "top", "scores", "squares", "scales"}
+	names := append(expertNames, "step", "input", "x", "qkv", "attended", "partial", "sums", "gate", "up", "prepared", "branch", "normed", "logits", "slices", "top", "scores", "squares", "scales")
 	sizes := s.all()
 	for i, p := range b.all() {
 		if sizes[i] == 0 {

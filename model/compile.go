@@ -73,6 +73,9 @@ func (m *Model) compilations(rows []int) []func() error {
 			return l.Warm(rows)
 		})
 	}
+	for _, warm := range m.experts.warm() {
+		each(warm)
+	}
 	for _, a := range m.attentions {
 		each(func(rows int) error { return a.Warm(rows <= shaders.FewRows, false, rows > shaders.FewRows) })
 	}

@@ -32,6 +32,18 @@ type Config struct {
 	EmbedScale, ResidualScale, LogitScale, AttentionScale float32
 	// AttentionCap and LogitCap are soft caps, cap·tanh(v/cap); 0 is none.
 	AttentionCap, LogitCap float32
+
+	Experts ExpertConfig
+}
+
+// ExpertConfig says how feed-forward blocks are split into experts, of which each token takes some.
+type ExpertConfig struct {
+	Count       int // 0: there are none
+	Used        int // by each token
+	FeedForward int // width of one, 0 where the metadata has none
+	Shared      int // width of the one that all tokens take, likewise
+	Score       shaders.ExpertScore
+	Scale       float32 // of weights
 }
 
 // Window is how many tokens a row of a layer sees, itself the last of them; 0 is all.
@@ -74,8 +86,8 @@ func readConfig(src Source, of Architecture) (Config, error) {
 	if v := r.uint("attention.value_length", c.HeadDim, 1, 1<<10); v != c.HeadDim {
 		r.fail("values of %d and keys of %d elements a head are not supported, only equal ones", v, c.HeadDim)
 	}
-	if n := r.uint("expert_count", 0, 0, 1<<12); n > 0 {
-		r.fail("a mixture of %d experts is not supported by architecture %s", n, arch)
+	if c.Experts = r.experts(); c.Experts.Count > 0 && !of.experts {
+		r.fail("a mixture of %d experts is not supported by architecture %s", c.Experts.Count, arch)
 	}
 	c.Rope = r.rope(c)
 	embed, ok := src.Tensor("token_embd.weight")
@@ -116,6 +128,29 @@ func (r *configReader) windows(c *Config, size, period int) {
 			c.Windows[i] = size
 		}
 	}
+}
+
+// experts reads what there is of experts.
+func (r *configReader) experts() ExpertConfig {
+	c := ExpertConfig{Count: r.uint("expert_count", 0, 0, 1<<12)}
+	if c.Count == 0 {
+		return c
+	}
+	c.Used = r.uint("expert_used_count", -1, 1, c.Count)
+	c.FeedForward = r.uint("expert_feed_forward_length", 0, 0, 1<<22)
+	c.Shared = r.uint("expert_shared_feed_forward_length", 0, 0, 1<<22)
+	c.Scale = float32(r.float("expert_weights_scale", 1))
+	switch gating := r.uint("expert_gating_func", 0, 0, 1<<8); gating { // llama.cpp's numbers
+	case 0, 1:
+		c.Score = shaders.Softmax
+	case 2:
+		c.Score = shaders.Sigmoid
+	case 3:
+		c.Score = shaders.SoftmaxChosen
+	default:
+		r.fail("metadata %s.expert_gating_func = %d is not supported (1: softmax, 2: sigmoid, 3: softmax of the chosen)", r.arch, gating)
+	}
+	return c
 }
 
 // KVBytesPerToken is 2 × layers × kv heads × head dimension × bytes of an element, and KVScaleBytesPerToken.

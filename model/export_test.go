@@ -13,6 +13,12 @@ func Parts(m *Model) (n []int) {
 	return n
 }
 
+// ExpertParts are how many parts layer 0's experts are in: gates, with ups, and downs.
+func ExpertParts(m *Model) []int {
+	e := m.weights.blocks[1].(*expertsBlock)
+	return []int{len(e.gate.matrix.parts), len(e.down.matrix.parts)}
+}
+
 // Chunks is how many buffers a layer's KV is in.
 func Chunks(m *Model) int { return len(m.kv[0]) }
 

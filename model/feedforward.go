@@ -14,6 +14,13 @@ type feedForwardOptions struct {
 	Bare       bool               // no norm before
 	After      bool               // a norm of the result
 	Parallel   bool               // reads what the attention block has normalised
+	Shared     *sharedExpert      // not a block of its own: the expert that all tokens take
+}
+
+// sharedExpert is what is different about an expert that all tokens take: what it gives is left in a buffer of its own.
+type sharedExpert struct {
+	norm  *vector // of its block of experts
+	width int
 }
 
 // feedForwardBlock is norm, gate and up with activation, down, residual: 2 dispatches, or 4 where gate and up differ in
@@ -26,13 +33,17 @@ type feedForwardBlock struct {
 	upBias     *vector
 	glu        *shaders.GLU
 	result     result
+	width      int    // of gate and up
+	suffix     string // of tensors' names
 }
 
 // feedForward lays out a feed-forward block.
-func (l *layerBuilder) feedForward(o feedForwardOptions) block {
+func (l *layerBuilder) feedForward(o feedForwardOptions) *feedForwardBlock {
 	c := l.config
-	f := &feedForwardBlock{activation: o.Activation}
+	f := &feedForwardBlock{activation: o.Activation, width: c.FeedForward}
 	switch {
+	case o.Shared != nil:
+		f.input, f.width, f.suffix = input{gain: o.Shared.norm}, o.Shared.width, "_shexp"
 	case o.Parallel:
 		f.input.prepared = true
 	case o.Before != "":
@@ -40,9 +51,9 @@ func (l *layerBuilder) feedForward(o feedForwardOptions) block {
 	case !o.Bare:
 		f.input = l.input("ffn_norm")
 	}
-	shape := f.input.fuse(shaders.LinearShape{Stride: shaders.PadCols(c.FeedForward)}, c.Eps)
+	shape := f.input.fuse(shaders.LinearShape{Stride: shaders.PadCols(f.width)}, c.Eps)
 	bias := func(name string) *vector {
-		if t, ok := l.optional(l.name(name), c.FeedForward); ok {
+		if t, ok := l.optional(l.name(name), f.width); ok {
 			return l.vector(t)
 		}
 		return nil
@@ -59,19 +70,22 @@ func (l *layerBuilder) feedForward(o feedForwardOptions) block {
 	if o.After {
 		after = "post_ffw_norm"
 	}
-	f.result = l.result("ffn_down", c.FeedForward, after)
+	f.result = l.result("ffn_down"+f.suffix, f.width, after)
+	if o.Shared != nil {
+		f.result.shared, f.result.product.shape.Residual = true, false
+	}
 	return f
 }
 
 // gated lays out gate and up.
 func (f *feedForwardBlock) gated(l *layerBuilder, shape shaders.LinearShape, bias func(name string) *vector) {
 	c := l.config
-	if t, ok := l.src.Tensor(l.name("ffn_up.weight")); ok && !l.has("ffn_gate.weight") && t.Rows() == uint64(2*c.FeedForward) {
+	if t, ok := l.src.Tensor(l.name("ffn_up.weight")); ok && !l.has("ffn_gate.weight") && f.suffix == "" && t.Rows() == uint64(2*c.FeedForward) {
 		shape.Gate, shape.Activation = true, f.activation
 		f.gate = projection{matrices: []*matrix{l.halves(c.Embed, l.need(t.Name, c.Embed, 2*c.FeedForward))}, shape: shape}
 		return
 	}
-	gate, up := l.need(l.name("ffn_gate.weight"), c.Embed, c.FeedForward), l.need(l.name("ffn_up.weight"), c.Embed, c.FeedForward)
+	gate, up := l.need(l.name("ffn_gate"+f.suffix+".weight"), c.Embed, f.width), l.need(l.name("ffn_up"+f.suffix+".weight"), c.Embed, f.width)
 	f.gateBias, f.upBias = bias("ffn_gate.bias"), bias("ffn_up.bias")
 	if gate.Type == up.Type && f.gateBias == nil && f.upBias == nil {
 		shape.Gate, shape.Activation = true, f.activation
@@ -104,7 +118,7 @@ func (f *feedForwardBlock) prepare(m *Model) (err error) {
 		}
 	}
 	if len(f.up.ops) > 0 {
-		if f.glu, err = shaders.NewGLU(m.device, m.plan.Config.FeedForward, f.activation); err != nil {
+		if f.glu, err = shaders.NewGLU(m.device, f.width, f.activation); err != nil {
 			return err
 		}
 	}

@@ -177,27 +177,29 @@ func (m *matrix) read(src Source, first, n int) (from []int, raw [][]byte, err e
 // span returns which rows of tensor k are among n rows of the matrix from row first on.
 func (m *matrix) span(k, first, n int) (from, end int) {
 	rows := int(m.tensors[k].Rows())
+	turns := 1
 	if m.interleave {
-		of := len(m.tensors)
-		return (first - k + of - 1) / of, (first + n - k + of - 1) / of
+		turns = 2
 	}
-	for _, t := range m.tensors[:k] {
+	turn := k % turns
+	for _, t := range m.tensors[:k-turn] {
 		first -= int(t.Rows())
 	}
-	return min(max(first, 0), rows), min(max(first+n, 0), rows)
+	within := func(row int) int { return min(max((row-turn+turns-1)/turns, 0), rows) }
+	return within(first), within(first + n)
 }
 
 // locate finds the tensor and its row that row i of the matrix is, and how many of the next most rows follow it there.
 func (m *matrix) locate(i, most int) (k, row, run int) {
-	if m.interleave {
-		return i % len(m.tensors), i / len(m.tensors), 1
-	}
 	for k, t := range m.tensors {
-		if rows := int(t.Rows()); i < rows {
+		rows := int(t.Rows())
+		switch {
+		case m.interleave && k%2 == 0 && i < 2*rows:
+			return k + i%2, i / 2, 1
+		case !m.interleave && i < rows:
 			return k, i, min(most, rows-i)
-		} else {
-			i -= rows
 		}
+		i -= rows
 	}
 	panic("model: row outside its matrix")
 }

@@ -26,6 +26,7 @@ type Model struct {
 	blocks  *shaders.BlockCopy // of all layers
 	linears map[shaders.LinearShape]*shaders.Linear
 	ropes   map[shaders.RopeShape]*shaders.Rope
+	experts expertOps
 	// attentions are those of all shapes of layers, which have their tiles in common.
 	attentions []*shaders.Attention
 	normed     map[shaders.NormShape]*shaders.Norm

@@ -82,6 +82,7 @@ type result struct {
 	bias    *vector
 	gain    *vector       // of the norm of the product, nil where there is none
 	op      *shaders.Norm // that norm
+	shared  bool          // the product is not added, but left for the sum of a block of experts
 }
 
 // result ends a block by the matrix of that name in the layer, cols wide, and by the norm of the name after, if any.
@@ -116,7 +117,10 @@ func (r *result) prepare(m *Model) (err error) {
 func (r *result) record(s *step, x *gpu.Buffer) {
 	b := s.model.buffers
 	a := shaders.LinearArgs{Step: b.step, X: x, Y: b.x, Bias: r.bias.there()}
-	if r.op != nil {
+	switch {
+	case r.shared:
+		a.Y = b.experts.shared
+	case r.op != nil:
 		a.Y = b.branch
 	}
 	r.product.record(s.pass, s.rows, a)

@@ -80,6 +80,9 @@ func PlanFor(src Source, o Options, limits gpu.Limits) (Plan, error) {
 		return p, err
 	}
 	p.Weights, p.weights, p.Expanded = w.bytes(), w, w.expanded()
+	if err := p.checkExperts(limits); err != nil {
+		return p, err
+	}
 	p.KV = uint64(p.Blocks) * BlockSize * c.KVBytesPerToken(p.KVType)
 	p.scratch = p.sizeScratch(limits)
 	p.Scratch = p.scratch.total()

@@ -33,6 +33,7 @@ type reference struct {
 	window    int       // tokens that a row sees in all but every period-th layer; 0: all
 	period    int
 	embedBy   float64 // embeddings are multiplied by it
+	used      int     // experts of a token
 	scoreCap  float64 // soft caps; 0: none
 	logitCap  float64
 	gelu      func(v float64) float64
@@ -63,6 +64,7 @@ func newReference(t testing.TB, f *gguf.File) *reference {
 	r.eps = number("attention.layer_norm_rms_epsilon", number("attention.layer_norm_epsilon", 0))
 	_, r.layerNorm = f.Float(arch + ".attention.layer_norm_epsilon")
 	r.window = int(number("attention.sliding_window", 0))
+	r.used = int(number("expert_used_count", 0))
 	r.period = map[string]int{"gemma2": 2, "gemma3": 6}[arch]
 	r.scoreCap, r.logitCap = number("attn_logit_softcapping", 0), number("final_logit_softcapping", 0)
 	if r.gemma() {
@@ -181,6 +183,10 @@ func (r *reference) hidden(ids []int32) [][]float64 {
 				n = r.norm(x[p], w("ffn_norm.weight"), w("ffn_norm.bias"))
 			}
 			r.see(attended, i, "attn_output")
+			if w("ffn_gate_inp.weight") != nil {
+				add(x[p], r.mixture(n, w))
+				return
+			}
 			r.see(n, i, "ffn_gate", "ffn_up")
 			up := product(w("ffn_up.weight"), n, w("ffn_up.bias"))
 			if w("ffn_gate.weight") == nil {

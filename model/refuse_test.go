@@ -37,7 +37,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{"no architecture", "qwen2", set("general.architecture", nil), model.Options{}, `metadata general.architecture is missing`},
 		{"unknown architecture", "qwen2", set("general.architecture", "mamba"), model.Options{},
-			`architecture "mamba" is not supported (cohere2, command-r, exaone4, gemma, gemma2, gemma3, glm4, gpt2, granite, llama, olmo2, phi2, phi3, qwen2, qwen3, seed_oss, smollm3, stablelm, starcoder2)`},
+			`architecture "mamba" is not supported (cohere2, command-r, exaone4, gemma, gemma2, gemma3, glm4, gpt2, granite, llama, olmo2, phi2, phi3, qwen2, qwen2moe, qwen3, qwen3moe, seed_oss, smollm3, stablelm, starcoder2)`},
 		{"architecture of another prefix", "qwen2", set("general.architecture", "llama"), model.Options{}, `metadata llama.context_length is missing`},
 
 		{"type without kernels", "qwen2", func(c *contents) {
@@ -133,7 +133,14 @@ func TestNewRefuses(t *testing.T) {
 		{"no positions", "gpt2", func(c *contents) { c.remove("position_embd.weight") }, model.Options{}, `tensor "position_embd.weight" is missing`},
 		{"fused matrix of another width", "phi3", func(c *contents) { c.add("blk.0.attn_qkv.weight", gguf.F32, 1, 64, 96) }, model.Options{},
 			`tensor "blk.0.attn_qkv.weight" is [64 96], not [64 128] as the metadata says`},
-		{"experts", "llama-mha-tied", set("llama.expert_count", uint32(8)), model.Options{}, `a mixture of 8 experts is not supported by architecture llama`},
+		{"experts", "qwen2", func(c *contents) {
+			c.set("qwen2.expert_count", uint32(8))
+			c.set("qwen2.expert_used_count", uint32(2))
+		}, model.Options{}, `a mixture of 8 experts is not supported by architecture qwen2`},
+		{"more experts used than there are", "mixtral", set("llama.expert_used_count", uint32(9)), model.Options{}, `metadata llama.expert_used_count = 9 is outside 1..8`},
+		{"another number of experts", "mixtral", set("llama.expert_count", uint32(7)), model.Options{}, `tensor "blk.0.ffn_gate_inp.weight" is [64 8], not [64 7]`},
+		{"no experts", "qwen2moe", set("qwen2moe.expert_count", nil), model.Options{}, `metadata qwen2moe.expert_count is missing`},
+		{"another gating", "qwen2moe", set("qwen2moe.expert_gating_func", uint32(4)), model.Options{}, `qwen2moe.expert_gating_func = 4 is not supported`},
 
 		{"context above the model's", "qwen2", nil, model.Options{Context: 513}, `context of 513 tokens is outside 1..512, what tiny was trained for`},
 		{"negative context", "qwen2", nil, model.Options{Context: -1}, `context of -1 tokens is outside 1..512`},

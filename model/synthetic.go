@@ -15,15 +15,19 @@ type Shape struct {
 	HeadDim, Vocab, Context               int
 	Base                                  float64
 	Tied                                  bool
+
+	Experts, Used, ExpertWidth int // experts instead of one feed-forward block, if any
 }
 
 // shapes are taken from the models' published configurations.
 var shapes = []Shape{
-	{"llama3.1-8b", "llama", 32, 4096, 14336, 32, 8, 128, 128256, 131072, 500000, false},
-	{"llama3.2-1b", "llama", 16, 2048, 8192, 32, 8, 64, 128256, 131072, 500000, true},
-	{"qwen2.5-0.5b", "qwen2", 24, 896, 4864, 14, 2, 64, 151936, 32768, 1000000, true},
-	{"smollm2-135m", "llama", 30, 576, 1536, 9, 3, 64, 49152, 8192, 100000, true},
-	{"gopher-28m", "llama", 8, 512, 1536, 8, 4, 64, 8192, 1024, 10000, true},
+	{"llama3.1-8b", "llama", 32, 4096, 14336, 32, 8, 128, 128256, 131072, 500000, false, 0, 0, 0},
+	{"llama3.2-1b", "llama", 16, 2048, 8192, 32, 8, 64, 128256, 131072, 500000, true, 0, 0, 0},
+	{"qwen2.5-0.5b", "qwen2", 24, 896, 4864, 14, 2, 64, 151936, 32768, 1000000, true, 0, 0, 0},
+	{"smollm2-135m", "llama", 30, 576, 1536, 9, 3, 64, 49152, 8192, 100000, true, 0, 0, 0},
+	{"gopher-28m", "llama", 8, 512, 1536, 8, 4, 64, 8192, 1024, 10000, true, 0, 0, 0},
+	{"qwen3moe-30b-a3b", "qwen3moe", 48, 2048, 6144, 32, 4, 128, 151936, 40960, 1000000, false, 128, 8, 768},
+	{"mixtral-8x7b", "llama", 32, 4096, 14336, 32, 8, 128, 32000, 32768, 1000000, false, 8, 2, 14336},
 }
 
 // ShapeOf finds a shape by name.
@@ -56,6 +60,11 @@ func Synthetic(s Shape, t gguf.Type) Source {
 	} {
 		y.uints[s.Architecture+"."+key] = uint64(v)
 	}
+	if s.Experts > 0 {
+		for key, v := range map[string]int{"expert_count": s.Experts, "expert_used_count": s.Used, "expert_feed_forward_length": s.ExpertWidth} {
+			y.uints[s.Architecture+"."+key] = uint64(v)
+		}
+	}
 	y.floats[s.Architecture+".rope.freq_base"] = s.Base
 	y.floats[s.Architecture+".attention.layer_norm_rms_epsilon"] = 1e-5
 	add := func(name string, t gguf.Type, dims ...uint64) {
@@ -64,23 +73,24 @@ func Synthetic(s Shape, t gguf.Type) Source {
 		}
 		y.tensors[name] = gguf.Tensor{Name: name, Type: t, Dims: dims}
 	}
-	d, ff, q, kv := uint64(s.Embed), uint64(s.FeedForward), uint64(s.Heads*s.HeadDim), uint64(s.KV*s.HeadDim)
+	d, q, kv := uint64(s.Embed), uint64(s.Heads*s.HeadDim), uint64(s.KV*s.HeadDim)
 	add("token_embd.weight", t, d, uint64(s.Vocab))
 	add("output_norm.weight", gguf.F32, d)
 	if !s.Tied {
 		add("output.weight", t, d, uint64(s.Vocab))
 	}
 	for i := range s.Layers {
-		for _, x := range []struct {
-			name string
-			dims []uint64
-		}{
+		tensors := []namedShape{
 			{"attn_norm", []uint64{d}}, {"attn_q", []uint64{d, q}}, {"attn_k", []uint64{d, kv}}, {"attn_v", []uint64{d, kv}},
-			{"attn_output", []uint64{q, d}}, {"ffn_norm", []uint64{d}}, {"ffn_gate", []uint64{d, ff}}, {"ffn_up", []uint64{d, ff}},
-			{"ffn_down", []uint64{ff, d}},
-		} {
+			{"attn_output", []uint64{q, d}}, {"ffn_norm", []uint64{d}},
+		}
+		if s.Architecture == "qwen3moe" {
+			tensors = append(tensors, namedShape{"attn_q_norm", []uint64{uint64(s.HeadDim)}}, namedShape{"attn_k_norm", []uint64{uint64(s.HeadDim)}})
+		}
+		tensors = append(tensors, s.feedForward()...)
+		for _, x := range tensors {
 			kind := t
-			if len(x.dims) == 1 {
+			if len(x.dims) == 1 || x.name == "ffn_gate_inp" { // routers are not quantised
 				kind = gguf.F32
 			}
 			add(fmt.Sprintf("blk.%d.%s.weight", i, x.name), kind, x.dims...)
@@ -92,6 +102,22 @@ func Synthetic(s Shape, t gguf.Type) Source {
 		}
 	}
 	return y
+}
+
+// namedShape is a tensor of a layer.
+type namedShape struct {
+	name string
+	dims []uint64
+}
+
+// feedForward are the tensors of a layer's feed-forward block, its norm apart.
+func (s Shape) feedForward() []namedShape {
+	d, ff := uint64(s.Embed), uint64(s.FeedForward)
+	if s.Experts == 0 {
+		return []namedShape{{"ffn_gate", []uint64{d, ff}}, {"ffn_up", []uint64{d, ff}}, {"ffn_down", []uint64{ff, d}}}
+	}
+	n, w := uint64(s.Experts), uint64(s.ExpertWidth)
+	return []namedShape{{"ffn_gate_inp", []uint64{d, n}}, {"ffn_gate_exps", []uint64{d, w, n}}, {"ffn_up_exps", []uint64{d, w, n}}, {"ffn_down_exps", []uint64{w, d, n}}}
 }
 
 type synthetic struct {

@@ -12,7 +12,7 @@ import (
 // matrix is one weight matrix on the device, made of the rows of one or more tensors of the same type and width.
 type matrix struct {
 	tensors []gguf.Tensor
-	// interleave takes rows of the tensors in turn (gate, up, gate, up, ...) instead of one tensor after the other.
+	// interleave takes rows of each two tensors in turn (gate, up, gate, up, ...) instead of one tensor after the other.
 	interleave bool
 	// halved is the tensor whose two halves the tensors are, nil where they are not.
 	halved *gguf.Tensor
@@ -194,6 +194,11 @@ func (b *builder) optional(name string, dims ...int) (gguf.Tensor, bool) {
 
 // matrix lays out tensors of the same type and width as one matrix, split by rows past the binding limit.
 func (b *builder) matrix(cols int, tensors ...gguf.Tensor) *matrix {
+	return b.matrixOf(cols, 64, tensors...) // whole tiles, and gate with up
+}
+
+// matrixOf is matrix, split at multiples of some number of rows.
+func (b *builder) matrixOf(cols, unit int, tensors ...gguf.Tensor) *matrix {
 	m := &matrix{tensors: tensors}
 	if b.err != nil {
 		return m
@@ -218,10 +223,10 @@ func (b *builder) matrix(cols int, tensors ...gguf.Tensor) *matrix {
 	limit := int(min(b.limits.StorageBindingSize, b.limits.BufferSize))
 	most := limit / max(m.layout.QuantBytesPerRow, m.layout.ScaleBytesPerRow)
 	if most < m.rows {
-		most &^= 63 // whole tiles, and gate with up
+		most = most / unit * unit
 	}
 	if most < 2 {
-		b.fail("tensor %q: a row of %d bytes is above the adapter's binding limit of %d", t.Name, m.layout.QuantBytesPerRow, limit)
+		b.fail("tensor %q: a row of %d bytes, or an expert of %d such rows, is above the adapter's binding limit of %d", t.Name, m.layout.QuantBytesPerRow, unit, limit)
 		return m
 	}
 	for first := 0; first < m.rows; first += most {

@@ -38,7 +38,7 @@ func (c Case) Run(d *gpu.Device, tuning Tuning) (Result, error) {
 // Cases lists every case: each operation, format and variant, with awkward shapes.
 func Cases() []Case {
 	var all []Case
-	for _, add := range []func() []Case{linearCases, attentionCases, ropeCases, blockCopyCases, rowCases, topKCases, scoreCases, squaresCases} {
+	for _, add := range []func() []Case{linearCases, attentionCases, ropeCases, blockCopyCases, rowCases, topKCases, scoreCases, squaresCases, expertCases} {
 		all = append(all, add()...)
 	}
 	return all

@@ -28,16 +28,16 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	let span = SPAN;
 {%- end %}
 	let part = wid.x % parts;
-	let token = wid.x / parts * TOKENS;
-	if (first >= N || token >= {% .RowCount %}) { return; }
-	let rows = min(TOKENS, {% .RowCount %} - token);
+	let tile = wid.x / parts;
+	{% template "tokens" . %}
+	let rows = min(TOKENS, end - token);
 	let lane = local % 32u;
 	let slice = local / 32u % SPLIT;
 	let place = local / 32u / SPLIT * 32u + lane; // among the lanes of a slice
 	let base = first + place * STACK;
 	let begin = (part * SPLIT + slice) * span;
 {%- range $r := seq .Stack %}
-	let row{% $r %} = {% if $.Aligned %}base + {% $r %}u{% else %}min(base + {% $r %}u, N - 1u){% end %};
+	let row{% $r %} = {% template "slab" $ %}{% if $.Aligned %}base + {% $r %}u{% else %}min(base + {% $r %}u, N - 1u){% end %};
 {%- if $.Ahead %}
 	var p{% $r %} = load_piece(row{% $r %}, min(begin, BLOCKS - 1u) * PIECES);
 {%- end %}
@@ -48,7 +48,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- range $j := seq .Stages %}
 	let i{% $j %} = local + {% $j %}u * THREADS;
 	let cell{% $j %} = i{% $j %} / PITCH;
-	let x{% $j %} = (token + min(i{% $j %} / 2u % TOKENS, rows - 1u)) * X_VECS;
+	let x{% $j %} = x_row(token + min(i{% $j %} / 2u % TOKENS, rows - 1u)) * X_VECS;
 	let head{% $j %} = (part * SPLIT + cell{% $j %} / 4u) * span;
 	let end{% $j %} = min(head{% $j %} + span, BLOCKS) * 8u;
 	var k{% $j %} = head{% $j %} * 8u + cell{% $j %} % 4u * 2u + i{% $j %} % 2u;

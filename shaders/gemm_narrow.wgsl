@@ -13,19 +13,18 @@ var<workgroup> shares: array<vec4<f32>, SUMS>;
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
 	let first = (wid.y + wid.z * nwg.y) * ROWS;
-	let token = wid.x * TOKENS;
-	let rows = {% .RowCount %};
-	if (first >= N || token >= rows) { return; }
+	let tile = wid.x;
+	{% template "tokens" . %}
 	let count = min(ROWS, N - first);
 	let top = (count + 7u) & ~7u; // all lanes go round as often
 {%- range $t := seq .Tokens %}
-	let x{% $t %} = min(token + {% $t %}u, rows - 1u) * X_VECS;
+	let x{% $t %} = x_row(min(token + {% $t %}u, end - 1u)) * X_VECS;
 {%- if $.Norm %}
 	var squares{% $t %} = 0.0;
 {%- end %}
 {%- end %}
 {%- if .Touch %}
-	if (token == 0u) {
+	if (tile == 0u) {
 		{% template "narrow_touch" . %}
 		sums[lane] = vec4<f32>(f32(touched));
 	}
@@ -41,7 +40,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 			let b = tile * 16u + share * 2u;
 			{% template "narrow_x" . %}
 			for (var r = lane; r < top; r += 8u) {
-				let row = first + min(r, count - 1u);
+				let row = {% template "slab" . %}first + min(r, count - 1u);
 				{% template "narrow_products" . %}
 {%- range $q := seq .TokenQuads %}
 				{
@@ -82,7 +81,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- end %}
 {%- range $t := seq .Tokens %}
 {%- $q := div $t 4 %}{% $c := comp (mod $t 4) %}
-		if (token + {% $t %}u < rows) {
+		if (token + {% $t %}u < end) {
 {%- if $.Gate %}
 			finish(token + {% $t %}u, first / 2u + o, activation(gate{% $q %}.{% $c %} * rms{% $t %}) * (up{% $q %}.{% $c %} * rms{% $t %}));
 {%- else %}

@@ -31,10 +31,15 @@ type LinearShape struct {
 	Rope RopeShape
 	// Outputs makes the row count that of the step's outputs instead of its token rows.
 	Outputs bool
+	// Experts, of package shaders' own Experts, makes rows pairs of a token row and an expert, and the weight rows those of one of many matrices.
+	Experts expertRows
 }
 
 // Roped reports whether Rope is part of the product.
 func (s LinearShape) Roped() bool { return s.Rope.Heads > 0 }
+
+// Routed reports whether each row is multiplied by the matrix of an expert.
+func (s LinearShape) Routed() bool { return s.Experts.Held > 0 }
 
 // Outs is the number of output columns.
 func (s LinearShape) Outs() int {
@@ -175,6 +180,8 @@ func NewLinear(d *gpu.Device, tuning Tuning, s LinearShape) (*Linear, error) {
 		return nil, fmt.Errorf("shaders: linear: columns %d..%d are outside rows of %d", s.Offset, s.Offset+s.Outs(), s.Stride)
 	case s.Roped() && (!s.Rope.Fuses(tuning) || s.Gate || s.Residual || s.Offset != 0 || s.N != (s.Rope.Heads+2*s.Rope.KV.KVHeads)*s.Rope.KV.HeadDim):
 		return nil, fmt.Errorf("shaders: linear: rope does not combine with %+v", s)
+	case s.Routed():
+		return nil, fmt.Errorf("shaders: linear: experts have a launcher of their own")
 	case s.Gate && (s.Bias || s.Residual):
 		return nil, fmt.Errorf("shaders: linear: bias and residual do not combine with a gate")
 	case s.Roped() && s.Ends():
@@ -320,16 +327,21 @@ func (l *Linear) kernel(rows int) (linearKernel, [3]uint32, error) {
 		}
 		l.kernels[v] = k
 	}
-	tiles := uint32(ceilDiv(rows, v.tokens))
+	return k, k.grid(v, ceilDiv(rows, v.tokens)), nil
+}
+
+// grid is that over the weight rows and a number of tiles of token rows.
+func (k linearKernel) grid(v linearVariant, tiles int) [3]uint32 {
+	n := uint32(tiles)
 	switch v.file {
 	case "gemm_direct", "gemm_tile":
-		return k, [3]uint32{tiles * uint32(v.parts()), k.weights[0], k.weights[1]}, nil
+		return [3]uint32{n * uint32(v.parts()), k.weights[0], k.weights[1]}
 	case "matvec", "matvec_stream":
-		return k, [3]uint32{k.weights[0], k.weights[1], tiles}, nil
+		return [3]uint32{k.weights[0], k.weights[1], n}
 	case "gemm_narrow":
-		return k, [3]uint32{tiles, k.weights[0], k.weights[1]}, nil
+		return [3]uint32{n, k.weights[0], k.weights[1]}
 	}
-	return k, [3]uint32{k.weights[0], tiles, k.weights[1]}, nil
+	return [3]uint32{k.weights[0], n, k.weights[1]}
 }
 
 func (l *Linear) compile(v linearVariant) (k linearKernel, err error) {
@@ -399,7 +411,7 @@ func (l *Linear) name(kind string) string {
 		on   bool
 		name string
 	}{{l.Shape.Norm, "norm"}, {l.Shape.Gate, "gate"}, {l.Shape.Activation != NoActivation, l.Shape.Activation.String()}, {l.Shape.Bias, "bias"},
-		{l.Shape.Scaled(), "scale"}, {l.Shape.Capped(), "cap"}, {l.Shape.Residual, "residual"}, {l.Shape.Roped(), "rope"}} {
+		{l.Shape.Scaled(), "scale"}, {l.Shape.Capped(), "cap"}, {l.Shape.Residual, "residual"}, {l.Shape.Roped(), "rope"}, {l.Shape.Routed(), "experts"}} {
 		if o.on {
 			s += "_" + o.name
 		}
@@ -475,7 +487,7 @@ func (s *linearSpec) gemmNarrow(v linearVariant) {
 	}
 	s.Rows = min(max(64, ceilDiv(s.Weights, 8*runtime.NumCPU())*8), room)
 	s.Sums = s.Rows * s.TokenQuads
-	s.Touch = s.touchable()
+	s.Touch = s.touchable() && !s.Routed()
 }
 
 // touchable reports whether a core's cache may be expected to hold a workgroup's weights, which are then brought there first.

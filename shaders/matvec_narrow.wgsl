@@ -10,12 +10,11 @@ var<workgroup> parts: array<f32, PARTIALS>;
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
 	let first = (wid.x + wid.z * nwg.x) * ROWS;
-	let token = wid.y * TOKENS;
-	let rows = {% .RowCount %};
-	if (first >= N || token >= rows) { return; }
+	let tile = wid.y;
+	{% template "tokens" . %}
 	let count = min(ROWS, N - first);
 {%- range $t := seq .Tokens %}
-	let x{% $t %} = min(token + {% $t %}u, rows - 1u) * X_VECS;
+	let x{% $t %} = x_row(min(token + {% $t %}u, end - 1u)) * X_VECS;
 {%- if $.Norm %}
 	var square{% $t %} = 0.0;
 {%- end %}
@@ -29,7 +28,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		let b = tile * 16u + lane * 2u;
 		{% template "narrow_x" . %}
 		for (var r = 0u; r < count; r++) {
-			let row = first + r;
+			let row = {% template "slab" . %}first + r;
 			{% template "narrow_products" . %}
 {%- range $t := seq .Tokens %}
 			sums[r * TOKENS + {% $t %}u] += out{% $t %};
@@ -44,7 +43,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	for (var i = lane; i < OUTPUTS; i += 8u) {
 		let r = i / TOKENS;
 		let t = i % TOKENS;
-		if (token + t < rows && first / OUT_DIV + r < OUT_N) {
+		if (token + t < end && first / OUT_DIV + r < OUT_N) {
 			var rms = 1.0;
 {%- if .Norm %}
 			rms = inverseSqrt(total((ROWS * TOKENS + t) * 8u) / NORM_COLS + EPS);

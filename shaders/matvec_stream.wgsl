@@ -22,9 +22,9 @@ fn take(i: u32) -> vec4<f32> { return xs[i / PITCH][i % PITCH]; }
 @compute @workgroup_size({% .Threads %})
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) local: u32) {
 	let first = (wid.x + wid.y * nwg.x) * ROWS;
-	let token = wid.z * TOKENS;
-	if (first >= N || token >= {% .RowCount %}) { return; }
-	let rows = min(TOKENS, {% .RowCount %} - token);
+	let tile = wid.z;
+	{% template "tokens" . %}
+	let rows = min(TOKENS, end - token);
 	let lane = local % LANES;
 	let group = local / LANES;
 	let base = first + group * PER_LANE;
@@ -32,7 +32,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	fill_table(local);
 {%- end %}
 {%- range $r := seq .PerLane %}
-	let row{% $r %} = min(base + {% $r %}u, N - 1u);
+	let row{% $r %} = {% template "slab" $ %}min(base + {% $r %}u, N - 1u);
 {%- range $t := seq $.Tokens %}
 	var acc{% $r %}_{% $t %} = 0.0;
 {%- end %}
@@ -41,7 +41,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	let i{% $i %} = local + {% $i %}u * THREADS;
 	let cell{% $i %} = i{% $i %} / STAGE_VECS * PIECE_VECS + i{% $i %} % PIECE_VECS;
 	let slot{% $i %} = i{% $i %} % STAGE_VECS / PIECE_VECS;
-	let x{% $i %} = (token + min(i{% $i %} / STAGE_VECS, rows - 1u)) * X_VECS;
+	let x{% $i %} = x_row(token + min(i{% $i %} / STAGE_VECS, rows - 1u)) * X_VECS;
 	var k{% $i %} = i{% $i %} % STAGE_VECS;
 	var v{% $i %} = select(vec4<f32>(0.0), x[x{% $i %} + min(k{% $i %}, X_VECS - 1u)], k{% $i %} < X_VECS);
 {%- if $.Norm %}

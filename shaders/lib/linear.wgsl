@@ -14,8 +14,25 @@
 {% .Binding %} var<storage, read> bias: array<f32>;
 {%- end %}
 {% template "rope_bindings" . %}
+{%- if .Routed %}
+{% template "routed" . %}
+{%- else %}
+fn x_row(t: u32) -> u32 { return t; }
+{%- end %}
 {% template "finish" . %}
 {%- end %}
+
+{%- define "tokens" %}
+{%- if .Routed %}{% template "routed_tokens" . %}{% else -%}
+	// The rows of tile `tile`: from token on, before end.
+	let token = tile * TOKENS;
+	let end = {% .RowCount %};
+{%- end %}
+	if (first >= N || token >= end) { return; }
+{%- end %}
+
+{%- /* slab is the row, if any, at which the weights that a workgroup takes begin. */ -%}
+{%- define "slab" %}{% if .Routed %}slab + {% end %}{% end %}
 
 {%- define "rope_bindings" %}
 {%- if .Roped %}
@@ -31,7 +48,7 @@
 {%- if .Capped %}{% template "soft_cap" . %}{% end %}
 // finish stores output n of token t.
 fn finish(t: u32, n: u32, value: f32) {
-	let i = t * Y_STRIDE + Y_OFFSET + n;
+	let i = {% if .Routed %}pair(t){% else %}t{% end %} * Y_STRIDE + Y_OFFSET + n;
 {%- if .Ends %}
 	var v = value{% if .Bias %} + bias[Y_OFFSET + n]{% end %};
 {%- if and .Activates (not .Gate) %}

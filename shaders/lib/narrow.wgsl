@@ -57,5 +57,5 @@ let out{% $t %} = select(0.0, {% range $h := seq 2 %}{% range $s := seq $.Spans 
 // A word of each 64 bytes of the workgroup's weights, in the order of memory, brings them into the cache. The walks that
 // follow go down columns, which waits for memory at each row. What was read is kept so that reading is not left out.
 var touched = 0u;
-for (var i = lane; i < count * QUANT_VECS / 4u; i += 8u) { touched |= wq[first * QUANT_VECS + i * 4u].x; }
+for (var i = lane; i < count * QUANT_VECS / 4u; i += 8u) { touched |= wq[({% template "slab" . %}first) * QUANT_VECS + i * 4u].x; }
 {%- end %}

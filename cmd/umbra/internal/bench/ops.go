@@ -203,6 +203,7 @@ func (o *ops) list() []func() (measured, error) {
 		all = append(all, func() (measured, error) { return o.linear(f, n, n, prefill) })
 	}
 	all = append(all, func() (measured, error) { return o.linear(shaders.Formats()[0], n, n, n) })
+	all = append(all, o.expertList()...)
 	for _, context := range contexts {
 		all = append(all, func() (measured, error) { return o.attention(heads, kvHeads, dim, 1, context) })
 	}
