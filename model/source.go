@@ -16,6 +16,24 @@ type Source interface {
 	Data(t gguf.Tensor) []byte
 }
 
+// rangeOf returns bytes from to to of a tensor that has data, or nil if the source gave another number of them than its type takes.
+func rangeOf(src Source, t gguf.Tensor, from, to int) []byte {
+	if f, ok := src.(*gguf.File); ok { // of an assembled one Data would make the whole tensor
+		return f.Range(t, uint64(from), uint64(to))
+	}
+	data := src.Data(t)
+	if uint64(len(data)) != t.Elements()/uint64(t.Type.BlockSize())*uint64(t.Type.BlockBytes()) {
+		return nil
+	}
+	return data[from:to]
+}
+
+// hasData reports whether a tensor is to be read, not made up.
+func hasData(src Source, t gguf.Tensor) bool {
+	_, ok := src.(*gguf.File)
+	return ok || src.Data(t) != nil
+}
+
 // config reads hyperparameters under one architecture's prefix and keeps the first error.
 type configReader struct {
 	src  Source
