@@ -158,9 +158,9 @@ func (m *matrix) read(src Source, first, n int) (from []int, raw [][]byte, err e
 	for k, t := range m.tensors {
 		a, end := m.span(k, first, n)
 		perRow := int(t.Dims[0]) / t.Type.BlockSize() * t.Type.BlockBytes()
-		data := rangeOf(src, t, a*perRow, end*perRow)
-		if want := (end - a) * perRow; len(data) != want {
-			return nil, nil, fmt.Errorf("model: tensor %q: its source gave %d bytes for %d rows, not %d", t.Name, len(data), end-a, want)
+		data, err := rangeOf(src, t, a*perRow, end*perRow)
+		if err != nil {
+			return nil, nil, err
 		}
 		if m.expand {
 			whole := make([]byte, (end-a)*m.layout.SrcBytesPerRow)

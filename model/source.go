@@ -16,16 +16,16 @@ type Source interface {
 	Data(t gguf.Tensor) []byte
 }
 
-// rangeOf returns bytes from to to of a tensor that has data, or nil if the source gave another number of them than its type takes.
-func rangeOf(src Source, t gguf.Tensor, from, to int) []byte {
+// rangeOf returns bytes from to to of a tensor that has data.
+func rangeOf(src Source, t gguf.Tensor, from, to int) ([]byte, error) {
 	if f, ok := src.(*gguf.File); ok { // of an assembled one Data would make the whole tensor
-		return f.Range(t, uint64(from), uint64(to))
+		return f.Range(t, uint64(from), uint64(to)), nil
 	}
 	data := src.Data(t)
-	if uint64(len(data)) != t.Elements()/uint64(t.Type.BlockSize())*uint64(t.Type.BlockBytes()) {
-		return nil
+	if want := t.Elements() / uint64(t.Type.BlockSize()) * uint64(t.Type.BlockBytes()); uint64(len(data)) != want {
+		return nil, fmt.Errorf("model: tensor %q: its source gave %d bytes, not %d", t.Name, len(data), want)
 	}
-	return data[from:to]
+	return data[from:to], nil
 }
 
 // hasData reports whether a tensor is to be read, not made up.
