@@ -93,6 +93,8 @@ func fail(c *console, err error, command string) int {
 		return exitOK
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
+	case errors.Is(err, errWontRun):
+		return exitError
 	case errors.As(err, &usage):
 		fmt.Fprintf(c.err, "umbra: %s\nsee `%s --help`\n", usage, command)
 		return exitUsage
