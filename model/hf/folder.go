@@ -25,7 +25,7 @@ type folder struct {
 	dir    string
 	shards []*safetensors.File
 
-	config, generation                       []byte // config.json, generation_config.json
+	config, generation, quant                []byte // config.json, generation_config.json, and quantize_config.json or quant_config.json
 	words, wordsConfig, special, chat, jinja []byte // tokenizer.json, tokenizer_config.json, special_tokens_map.json, chat_template.json and .jinja
 }
 
