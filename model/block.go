@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"umbra/model/gguf"
-	"umbra/shaders"
 )
 
 // block is a residual branch of a layer: it reads the stream, and adds to it.
@@ -13,8 +12,17 @@ type block interface {
 	prepare(m *Model) error
 	// products are its matrices, with what is fused into them.
 	products() []*projection
+	// needs is the scratch it wants beyond what all models have.
+	needs() needs
 	// record adds its dispatches for a step.
 	record(s *step)
+}
+
+// needs are buffers that not all models have.
+type needs struct {
+	up       bool // products that gate is multiplied with
+	prepared bool // rows normalised by a dispatch of their own
+	branch   bool // a branch's result that is normalised before it is added
 }
 
 // layerBuilder lays out the blocks of one layer.
@@ -25,43 +33,10 @@ type layerBuilder struct {
 
 func (l *layerBuilder) name(s string) string { return fmt.Sprintf("blk.%d.%s", l.index, s) }
 
-// attentionOptions are what architectures vary in an attention block.
-type attentionOptions struct {
-	HalfSplit bool // rotate halves of a head, not neighbours
-	Bias      bool // biases on q, k and v
-}
-
-// attentionBlock is norm, q·k·v, rotation, paged attention, output projection, residual: 3 dispatches, or 4 where rotation is not part of
-// the first (shaders.RopeShape.Fuses; q, k and v in one matrix).
-type attentionBlock struct {
-	options   attentionOptions
-	layer     int
-	norm      *vector
-	bias      *vector
-	qkv, out  projection
-	rope      *shaders.Rope // nil where it is part of qkv
-	attention *shaders.Attention
-}
-
-// attention lays out an attention block.
-func (l *layerBuilder) attention(o attentionOptions) block {
-	c := l.config
-	q, kv := c.Heads*c.HeadDim, c.KVHeads*c.HeadDim
-	a := &attentionBlock{options: o, layer: l.index}
-	a.norm = l.vector(l.need(l.name("attn_norm.weight"), c.Embed))
-	a.qkv = projection{
-		matrices: l.sideBySide(c.Embed, l.need(l.name("attn_q.weight"), c.Embed, q),
-			l.need(l.name("attn_k.weight"), c.Embed, kv), l.need(l.name("attn_v.weight"), c.Embed, kv)),
-		shape: shaders.LinearShape{Norm: true, Eps: c.Eps, Bias: o.Bias, Stride: shaders.PadCols(q + 2*kv)},
-	}
-	if o.Bias {
-		a.bias = l.vector(l.need(l.name("attn_q.bias"), q), l.need(l.name("attn_k.bias"), kv), l.need(l.name("attn_v.bias"), kv))
-	}
-	a.out = projection{
-		matrices: []*matrix{l.matrix(q, l.need(l.name("attn_output.weight"), q, c.Embed))},
-		shape:    shaders.LinearShape{Residual: true, Stride: shaders.PadCols(c.Embed)},
-	}
-	return a
+// has reports whether the layer has a tensor.
+func (l *layerBuilder) has(name string) bool {
+	_, ok := l.src.Tensor(l.name(name))
+	return ok
 }
 
 // sideBySide makes one matrix of each run of tensors of the same type.
@@ -77,99 +52,3 @@ func (l *layerBuilder) sideBySide(cols int, tensors ...gguf.Tensor) []*matrix {
 	}
 	return all
 }
-
-func (a *attentionBlock) prepare(m *Model) (err error) {
-	c, kv := m.plan.Config, m.plan.kv
-	stride := a.qkv.shape.Stride
-	rope := shaders.RopeShape{KV: kv, Heads: c.Heads, Rotated: c.Rope.Rotated, HalfSplit: a.options.HalfSplit, Stride: stride}
-	if err := rope.Check(); err != nil {
-		return err
-	}
-	if rope.Fuses(m.tuning) && len(a.qkv.products()) == 1 {
-		a.qkv.shape.Rope = rope
-	} else if a.rope, err = m.rope(rope); err != nil {
-		return err
-	}
-	if err := a.qkv.prepare(m); err != nil {
-		return err
-	}
-	if err := a.out.prepare(m); err != nil {
-		return err
-	}
-	a.attention, err = m.attention(shaders.AttentionShape{
-		KV: kv, Heads: c.Heads, QStride: stride, YStride: shaders.PadCols(c.Heads * c.HeadDim)})
-	return err
-}
-
-func (a *attentionBlock) products() []*projection { return []*projection{&a.qkv, &a.out} }
-
-func (a *attentionBlock) record(s *step) {
-	b, kv := s.model.buffers, s.model.kv[a.layer]
-	args := shaders.LinearArgs{Step: b.step, X: b.x, Y: b.qkv, Gain: a.norm.buffer, Input: b.input, KV: kv}
-	if a.bias != nil {
-		args.Bias = a.bias.buffer
-	}
-	a.qkv.record(s.pass, s.rows, args)
-	if a.rope != nil {
-		a.rope.Run(s.pass, s.rows, shaders.RopeArgs{Step: b.step, Input: b.input, QKV: b.qkv, KV: kv})
-	}
-	a.attention.Run(s.pass, s.few, s.splits, s.many, shaders.AttentionArgs{
-		Step: b.step, Input: b.input, Q: b.qkv, Y: b.attended, Partial: b.partial, KV: kv})
-	a.out.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: b.attended, Y: b.x})
-}
-
-// feedForwardBlock is norm, gate and up with activation, down, residual: 2 dispatches, or 4 where gate and up differ in
-// type.
-type feedForwardBlock struct {
-	norm     *vector
-	gate, up projection // up is empty where its rows are laid between gate's
-	down     projection
-	glu      *shaders.GLU
-}
-
-// feedForward lays out a SiLU-gated feed-forward block.
-func (l *layerBuilder) feedForward() block {
-	c := l.config
-	gate, up := l.need(l.name("ffn_gate.weight"), c.Embed, c.FeedForward), l.need(l.name("ffn_up.weight"), c.Embed, c.FeedForward)
-	f := &feedForwardBlock{norm: l.vector(l.need(l.name("ffn_norm.weight"), c.Embed))}
-	shape := shaders.LinearShape{Norm: true, Eps: c.Eps, Stride: shaders.PadCols(c.FeedForward)}
-	if gate.Type == up.Type {
-		shape.Gate = true
-		f.gate = projection{matrices: []*matrix{l.interleaved(c.Embed, gate, up)}, shape: shape}
-	} else {
-		f.gate = projection{matrices: []*matrix{l.matrix(c.Embed, gate)}, shape: shape}
-		f.up = projection{matrices: []*matrix{l.matrix(c.Embed, up)}, shape: shape}
-	}
-	f.down = projection{
-		matrices: []*matrix{l.matrix(c.FeedForward, l.need(l.name("ffn_down.weight"), c.FeedForward, c.Embed))},
-		shape:    shaders.LinearShape{Residual: true, Stride: shaders.PadCols(c.Embed)},
-	}
-	return f
-}
-
-func (f *feedForwardBlock) products() []*projection { return []*projection{&f.gate, &f.up, &f.down} }
-
-func (f *feedForwardBlock) prepare(m *Model) (err error) {
-	for _, p := range f.products() {
-		if err := p.prepare(m); err != nil {
-			return err
-		}
-	}
-	if len(f.up.ops) > 0 {
-		f.glu, err = shaders.NewGLU(m.device, m.plan.Config.FeedForward)
-	}
-	return err
-}
-
-func (f *feedForwardBlock) record(s *step) {
-	b := s.model.buffers
-	f.gate.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: b.x, Y: b.gate, Gain: f.norm.buffer})
-	if f.glu != nil {
-		f.up.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: b.x, Y: b.up, Gain: f.norm.buffer})
-		f.glu.Run(s.pass, s.rows, b.step, b.gate, b.up)
-	}
-	f.down.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: b.gate, Y: b.x})
-}
-
-// needsUp reports whether the block wants a buffer for up of its own.
-func (f *feedForwardBlock) needsUp() bool { return len(f.up.matrices) > 0 }

@@ -18,6 +18,8 @@ type buffers struct {
 	sums     *gpu.Buffer // of parts of the columns of matrices, see shaders.Linear.Parts
 	gate     *gpu.Buffer // rows × FeedForward
 	up       *gpu.Buffer // as gate, where a layer's gate and up differ in type
+	prepared *gpu.Buffer // as x, normalised, where that is no part of a product
+	branch   *gpu.Buffer // as x, what a block ends with before it is normalised and added
 	normed   *gpu.Buffer // outputs × Embed
 	logits   *gpu.Buffer // outputs × Vocab
 	slices   *gpu.Buffer // outputs × candidates of slices of the vocabulary, where it is large
@@ -29,13 +31,13 @@ type buffers struct {
 
 // scratchSizes are the buffers' sizes in bytes, and how many one-row tiles partial has room for.
 type scratchSizes struct {
-	input, x, qkv, attended, partial, sums, gate, up, normed, logits, slices, top, scores, squares, scales uint64
+	input, x, qkv, attended, partial, sums, gate, up, prepared, branch, normed, logits, slices, top, scores, squares, scales uint64
 
 	fewTiles int
 }
 
 func (s scratchSizes) all() []uint64 {
-	return []uint64{shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.sums, s.gate, s.up, s.normed, s.logits, s.slices, s.top, s.scores, s.squares, s.scales}
+	return []uint64{shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.sums, s.gate, s.up, s.prepared, s.branch, s.normed, s.logits, s.slices, s.top, s.scores, s.squares, s.scales}
 }
 
 func (s scratchSizes) total() uint64 {
@@ -57,7 +59,11 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 	tiles := min(p.BatchTokens, shaders.FewRows*p.Sequences+p.Proposals, max(1, int(limits.StorageBindingSize)/one))
 	tables := p.Sequences * ceilDiv(p.Context, BlockSize)
 	copies := 2 * p.Blocks // a block is written once
-	words := p.BatchTokens*(3+c.Rope.Rotated) + 2*p.Outputs + tables + 4*p.BatchTokens + copies
+	angles := c.Rope.Rotated
+	if c.LocalRope != nil {
+		angles += c.LocalRope.Rotated
+	}
+	words := p.BatchTokens*(3+angles) + 2*p.Outputs + tables + 4*p.BatchTokens + copies
 	s := scratchSizes{
 		input: 4 * uint64(words), x: floats(p.BatchTokens, c.Embed), qkv: floats(p.BatchTokens, q+2*c.KVHeads*c.HeadDim),
 		attended: floats(p.BatchTokens, q), partial: uint64(tiles * one), gate: floats(p.BatchTokens, c.FeedForward),
@@ -66,8 +72,15 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 		fewTiles: tiles,
 	}
 	for _, b := range p.weights.blocks {
-		if f, ok := b.(*feedForwardBlock); ok && f.needsUp() {
+		n := b.needs()
+		if n.up {
 			s.up = s.gate
+		}
+		if n.prepared {
+			s.prepared = s.x
+		}
+		if n.branch {
+			s.branch = s.x
 		}
 	}
 	if p.squares {
@@ -84,11 +97,11 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 }
 
 func (b *buffers) all() []**gpu.Buffer {
-	return []**gpu.Buffer{&b.step, &b.input, &b.x, &b.qkv, &b.attended, &b.partial, &b.sums, &b.gate, &b.up, &b.normed, &b.logits, &b.slices, &b.top, &b.scores, &b.squares, &b.scales}
+	return []**gpu.Buffer{&b.step, &b.input, &b.x, &b.qkv, &b.attended, &b.partial, &b.sums, &b.gate, &b.up, &b.prepared, &b.branch, &b.normed, &b.logits, &b.slices, &b.top, &b.scores, &b.squares, &b.scales}
 }
 
 func (b *buffers) allocate(d *gpu.Device, s scratchSizes) (err error) {
-	names := []string{"step", "input", "x", "qkv", "attended", "partial", "sums", "gate", "up", "normed", "logits", "slices", "top", "scores", "squares", "scales"}
+	names := []string{"step", "input", "x", "qkv", "attended", "partial", "sums", "gate", "up", "prepared", "branch", "normed", "logits", "slices", "top", "scores", "squares", "scales"}
 	sizes := s.all()
 	for i, p := range b.all() {
 		if sizes[i] == 0 {

@@ -73,7 +73,9 @@ func (m *Model) compilations(rows []int) []func() error {
 			return l.Warm(rows)
 		})
 	}
-	each(func(rows int) error { return m.shared.Warm(rows <= shaders.FewRows, false, rows > shaders.FewRows) })
+	for _, a := range m.attentions {
+		each(func(rows int) error { return a.Warm(rows <= shaders.FewRows, false, rows > shaders.FewRows) })
+	}
 	each(func(int) error { return m.topK.Warm(1) })
 	return all
 }

@@ -18,19 +18,33 @@ type Config struct {
 	Heads        int
 	KVHeads      int
 	HeadDim      int
-	Eps          float32 // of RMSNorm
+	Eps          float32 // of norms
+	LayerNorm    bool    // norms are LayerNorm, else RMSNorm
 	Rope         RopeConfig
+	// LocalRope is that of layers with a window, where it differs.
+	LocalRope *RopeConfig
+	// Windows are by layer how many tokens a row sees, itself the last of them; 0 is all. Without any, layers see all.
+	Windows   []int
+	Positions bool // learned positions are added to embeddings
+
+	// What embeddings, branches before they are added to the stream, logits and attention scores are multiplied by; 0 is 1, and for
+	// scores 1/√HeadDim.
+	EmbedScale, ResidualScale, LogitScale, AttentionScale float32
+	// AttentionCap and LogitCap are soft caps, cap·tanh(v/cap); 0 is none.
+	AttentionCap, LogitCap float32
 }
 
-// RopeConfig says how positions rotate q and k.
-type RopeConfig struct {
-	Rotated int     // leading elements of a head that are rotated
-	Base    float64 // frequencies are Base^(-2i/Rotated)
-	Factor  float64 // positions are divided by it (linear scaling); 1 for none
+// Window is how many tokens a row of a layer sees, itself the last of them; 0 is all.
+func (c Config) Window(layer int) int {
+	if c.Windows == nil {
+		return 0
+	}
+	return c.Windows[layer]
 }
 
-// readConfig reads what every supported architecture has in common.
-func readConfig(src Source, arch string) (Config, error) {
+// readConfig reads what every supported architecture has in common, and what this one has of its own.
+func readConfig(src Source, of Architecture) (Config, error) {
+	arch := of.Name
 	r := &configReader{src: src, arch: arch}
 	name, _ := src.String("general.name")
 	const big = 1 << 24
@@ -41,8 +55,13 @@ func readConfig(src Source, arch string) (Config, error) {
 		Embed:       r.uint("embedding_length", -1, 1, 1<<20),
 		FeedForward: r.uint("feed_forward_length", -1, 1, 1<<22),
 		Heads:       r.uint("attention.head_count", -1, 1, 1<<12),
-		Eps:         float32(r.float("attention.layer_norm_rms_epsilon", 0)),
+		LayerNorm:   of.layerNorm,
 	}
+	epsilon := "attention.layer_norm_rms_epsilon"
+	if c.LayerNorm {
+		epsilon = "attention.layer_norm_epsilon"
+	}
+	c.Eps = float32(r.float(epsilon, 0))
 	if r.err != nil {
 		return c, r.err
 	}
@@ -58,20 +77,7 @@ func readConfig(src Source, arch string) (Config, error) {
 	if n := r.uint("expert_count", 0, 0, 1<<12); n > 0 {
 		r.fail("a mixture of %d experts is not supported by architecture %s", n, arch)
 	}
-	c.Rope = RopeConfig{
-		Rotated: r.uint("rope.dimension_count", c.HeadDim, 0, c.HeadDim),
-		Base:    r.float("rope.freq_base", 10000),
-		Factor:  1,
-	}
-	switch kind, _ := src.String(arch + ".rope.scaling.type"); kind {
-	case "none":
-	case "": // older files: a factor alone is linear scaling, scale_linear its first name
-		c.Rope.Factor = r.float("rope.scaling.factor", r.float("rope.scale_linear", 1))
-	case "linear":
-		c.Rope.Factor = r.float("rope.scaling.factor", 0)
-	default:
-		r.fail("rope scaling %q is not supported (none, linear, or frequencies in rope_freqs.weight)", kind)
-	}
+	c.Rope = r.rope(c)
 	embed, ok := src.Tensor("token_embd.weight")
 	if !ok {
 		r.fail("tensor token_embd.weight is missing")
@@ -85,7 +91,31 @@ func readConfig(src Source, arch string) (Config, error) {
 	if c.Heads%c.KVHeads != 0 {
 		r.fail("%d heads do not share %d kv heads evenly", c.Heads, c.KVHeads)
 	}
+	if of.configure != nil && r.err == nil {
+		of.configure(r, &c)
+	}
 	return c, r.err
+}
+
+// windows reads what layers see: all but every period-th, the last of a period, only the metadata's window, or size where there is none. 0 is all.
+func (r *configReader) windows(c *Config, size, period int) {
+	if size = r.uint("attention.sliding_window", size, 0, 1<<24); size == 0 {
+		return
+	}
+	local, given := r.bools("attention.sliding_window_pattern")
+	if given && len(local) < c.Layers {
+		r.fail("metadata %s.attention.sliding_window_pattern has %d values for %d layers", r.arch, len(local), c.Layers)
+		return
+	}
+	if !given {
+		period = r.uint("attention.sliding_window_pattern", period, 1, 1<<12)
+	}
+	c.Windows = make([]int, c.Layers)
+	for i := range c.Windows {
+		if given && local[i] || !given && i%period < period-1 {
+			c.Windows[i] = size
+		}
+	}
 }
 
 // KVBytesPerToken is 2 × layers × kv heads × head dimension × bytes of an element, and KVScaleBytesPerToken.

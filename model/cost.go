@@ -15,6 +15,9 @@ func (p Plan) Costs() map[string]Cost {
 	}
 	row := func(m *matrix) uint64 { return uint64(m.layout.QuantBytesPerRow + m.layout.ScaleBytesPerRow) }
 	add(p.weights.embed.tensors[0], row(p.weights.embed), 0)
+	if m := p.weights.position; m != nil {
+		add(m.tensors[0], row(m), m.tensors[0].Dims[0])
+	}
 	head := p.head()
 	for _, x := range append(p.projections(), &head) {
 		for _, m := range x.matrices {

@@ -32,8 +32,10 @@ func (w *weights) expanded() (all []Expansion) {
 			at[from] = i
 			all = append(all, Expansion{From: from, To: m.layout.Type})
 		}
-		for _, t := range m.tensors {
-			all[i].Tensors++
+		for k, t := range m.tensors {
+			if k == 0 || m.halved == nil {
+				all[i].Tensors++
+			}
 			all[i].Bytes += t.Size
 		}
 		all[i].Expanded += uint64(m.rows * (m.layout.QuantBytesPerRow + m.layout.ScaleBytesPerRow))

@@ -7,7 +7,7 @@ var NewWithin = newWithin
 func Parts(m *Model) (n []int) {
 	w := m.weights
 	a, f := w.blocks[0].(*attentionBlock), w.blocks[1].(*feedForwardBlock)
-	for _, x := range []*matrix{w.embed, w.output, a.qkv.matrices[0], a.out.matrices[0], f.gate.matrices[0], f.down.matrices[0]} {
+	for _, x := range []*matrix{w.embed, w.output, a.qkv.matrices[0], a.result.product.matrices[0], f.gate.matrices[0], f.result.product.matrices[0]} {
 		n = append(n, len(x.parts))
 	}
 	return n

@@ -107,7 +107,7 @@ func (l *loader) part(m *matrix, p *part) (err error) {
 			return fmt.Errorf("model: %w", err)
 		}
 	}
-	if !hasData(l.src, m.tensors[0]) {
+	if t, _ := m.stored(0); !hasData(l.src, t) {
 		l.seed++
 		err := shaders.FillRandom(l.device, m.format, m.layout.SrcCols, p.weights, l.seed)
 		l.report(p.rows * (quants + scales))
@@ -158,7 +158,8 @@ func (m *matrix) read(src Source, first, n int) (from []int, raw [][]byte, err e
 	for k, t := range m.tensors {
 		a, end := m.span(k, first, n)
 		perRow := int(t.Dims[0]) / t.Type.BlockSize() * t.Type.BlockBytes()
-		data, err := rangeOf(src, t, a*perRow, end*perRow)
+		whole, skip := m.stored(k)
+		data, err := rangeOf(src, whole, (skip+a)*perRow, (skip+end)*perRow)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -15,17 +15,20 @@ type Model struct {
 	weights *weights
 	kv      []shaders.KV // by layer
 	buffers buffers
-	freqs   []float64 // rotation per position of each rotated pair, radians
+	angles  rotation  // of each rotated pair
+	local   *rotation // those of layers with a window, where they differ
 
 	gathers []gatherOp
-	norm    *shaders.RMSNorm
+	norm    *shaders.Norm
 	head    projection
 	topK    *shaders.TopK
 	score   *shaders.Score
-	shared  *shaders.Attention // of all layers
 	blocks  *shaders.BlockCopy // of all layers
 	linears map[shaders.LinearShape]*shaders.Linear
 	ropes   map[shaders.RopeShape]*shaders.Rope
+	// attentions are those of all shapes of layers, which have their tiles in common.
+	attentions []*shaders.Attention
+	normed     map[shaders.NormShape]*shaders.Norm
 
 	watched []*projection // those that sum their inputs up
 
@@ -60,7 +63,8 @@ func newWithin(d *gpu.Device, limits gpu.Limits, tuning shaders.Tuning, src Sour
 		return nil, err
 	}
 	m := &Model{device: d, tuning: tuning, plan: plan, weights: plan.weights,
-		linears: map[shaders.LinearShape]*shaders.Linear{}, ropes: map[shaders.RopeShape]*shaders.Rope{}}
+		linears: map[shaders.LinearShape]*shaders.Linear{}, ropes: map[shaders.RopeShape]*shaders.Rope{},
+		normed: map[shaders.NormShape]*shaders.Norm{}}
 	if err := m.build(src, o); err != nil {
 		m.Release()
 		return nil, err
@@ -69,8 +73,16 @@ func newWithin(d *gpu.Device, limits gpu.Limits, tuning shaders.Tuning, src Sour
 }
 
 func (m *Model) build(src Source, o Options) (err error) {
-	if m.freqs, err = frequencies(src, m.plan.Config.Rope, m.weights.factors); err != nil {
+	c := m.plan.Config
+	if m.angles, err = c.Rope.rotation(src, m.weights.factors.of(m.plan.Context, c.Rope)); err != nil {
 		return err
+	}
+	if c.LocalRope != nil {
+		local, err := c.LocalRope.rotation(src, nil)
+		if err != nil {
+			return err
+		}
+		m.local = &local
 	}
 	if err := m.allocate(); err != nil {
 		return err
@@ -81,20 +93,20 @@ func (m *Model) build(src Source, o Options) (err error) {
 // prepare makes the launchers. It compiles the kernels that all steps need in one form.
 func (m *Model) prepare() (err error) {
 	c, w := m.plan.Config, m.weights
-	for i := range w.embed.parts {
-		p := &w.embed.parts[i]
-		g, err := shaders.NewGather(m.device, shaders.GatherShape{Format: w.embed.format, N: p.rows, Cols: c.Embed, First: p.first})
-		if err != nil {
+	if err := m.gather(w.embed, shaders.GatherShape{Cols: c.Embed, Scale: c.EmbedScale}); err != nil {
+		return err
+	}
+	if w.position != nil {
+		if err := m.gather(w.position, shaders.GatherShape{Cols: c.Embed, Positions: true}); err != nil {
 			return err
 		}
-		m.gathers = append(m.gathers, gatherOp{g, p})
 	}
 	for _, b := range w.blocks {
 		if err := b.prepare(m); err != nil {
 			return err
 		}
 	}
-	if m.norm, err = shaders.NewRMSNorm(m.device, c.Embed, c.Eps); err != nil {
+	if m.norm, err = m.norms(c.outputNorm(w.normBias != nil)); err != nil {
 		return err
 	}
 	m.blocks = shaders.NewBlockCopy(m.device, m.plan.kv)
@@ -107,16 +119,49 @@ func (m *Model) prepare() (err error) {
 	return m.watch()
 }
 
+// outputNorm is the norm of rows that want output.
+func (c Config) outputNorm(bias bool) shaders.NormShape {
+	return shaders.NormShape{Cols: c.Embed, Eps: c.Eps, Mean: c.LayerNorm, Bias: bias, Outputs: true}
+}
+
+// gather makes the launchers that look up rows of a table.
+func (m *Model) gather(table *matrix, s shaders.GatherShape) error {
+	for i := range table.parts {
+		p := &table.parts[i]
+		s.Format, s.N, s.First = table.format, p.rows, p.first
+		g, err := shaders.NewGather(m.device, s)
+		if err != nil {
+			return err
+		}
+		m.gathers = append(m.gathers, gatherOp{g, p})
+	}
+	return nil
+}
+
 // attention returns the launcher that all layers of a shape share.
 func (m *Model) attention(s shaders.AttentionShape) (*shaders.Attention, error) {
-	if m.shared == nil || m.shared.Shape != s {
-		a, err := shaders.NewAttention(m.device, m.tuning, s)
-		if err != nil {
-			return nil, err
+	for _, a := range m.attentions {
+		if a.Shape == s {
+			return a, nil
 		}
-		m.shared = a
 	}
-	return m.shared, nil
+	a, err := shaders.NewAttention(m.device, m.tuning, s)
+	if err == nil {
+		m.attentions = append(m.attentions, a)
+	}
+	return a, err
+}
+
+// norms returns the launcher that all norms of a shape share.
+func (m *Model) norms(s shaders.NormShape) (*shaders.Norm, error) {
+	if n := m.normed[s]; n != nil {
+		return n, nil
+	}
+	n, err := shaders.NewNorm(m.device, m.tuning, s)
+	if err == nil {
+		m.normed[s] = n
+	}
+	return n, err
 }
 
 // linear returns the launcher that all matrices of a shape share: layers are alike, and each launcher specialises its

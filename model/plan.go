@@ -67,7 +67,7 @@ func PlanFor(src Source, o Options, limits gpu.Limits) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	c, err := readConfig(src, arch.Name)
+	c, err := readConfig(src, arch)
 	if err != nil {
 		return Plan{}, err
 	}

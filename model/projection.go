@@ -35,7 +35,8 @@ func (p *projection) products() (all []shaders.LinearShape) {
 
 // head is the projection to logits.
 func (p Plan) head() projection {
-	return projection{matrices: []*matrix{p.weights.output}, shape: shaders.LinearShape{Outputs: true, Stride: shaders.PadCols(p.Config.Vocab)}}
+	return projection{matrices: []*matrix{p.weights.output}, shape: shaders.LinearShape{Outputs: true, Stride: shaders.PadCols(p.Config.Vocab),
+		Bias: p.weights.bias != nil, Scale: p.Config.LogitScale, Cap: p.Config.LogitCap}}
 }
 
 // products are the shapes of all projections, block by block, those to logits last.

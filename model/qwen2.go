@@ -6,7 +6,7 @@ var qwen2 = Architecture{
 	layer: func(l *layerBuilder) []block {
 		return []block{
 			l.attention(attentionOptions{HalfSplit: true, Bias: true}),
-			l.feedForward(),
+			l.feedForward(feedForwardOptions{}),
 		}
 	},
 }

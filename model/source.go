@@ -64,6 +64,33 @@ func (c *configReader) uint(key string, fallback, lo, hi int) int {
 	return int(v)
 }
 
+// value is a key's value as the source has it, nil of a source that does not tell.
+func (c *configReader) value(key string) any {
+	f, ok := c.src.(interface{ Value(key string) (any, bool) })
+	if !ok {
+		return nil
+	}
+	v, _ := f.Value(c.arch + "." + key)
+	return v
+}
+
+// has reports whether the source has a key.
+func (c *configReader) has(key string) bool { return c.value(key) != nil }
+
+// bools reads a list, if it is one.
+func (c *configReader) bools(key string) ([]bool, bool) {
+	v, ok := c.value(key).([]bool)
+	return v, ok
+}
+
+// optional reads a positive finite number; a missing one is 0.
+func (c *configReader) optional(key string) float32 {
+	if _, ok := c.src.Float(c.arch + "." + key); !ok {
+		return 0
+	}
+	return float32(c.float(key, 0))
+}
+
 // float reads a positive finite number; a missing one is fallback, or an error if fallback is 0.
 func (c *configReader) float(key string, fallback float64) float64 {
 	key = c.arch + "." + key

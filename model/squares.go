@@ -90,7 +90,10 @@ func (m *Model) TakeSquares() ([]Squares, error) {
 	for _, p := range m.watched {
 		s := Squares{Rows: p.squares.rows}
 		for _, w := range p.matrices {
-			for _, t := range w.tensors {
+			for k, t := range w.tensors {
+				if k > 0 && w.halved != nil {
+					break
+				}
 				s.Tensors = append(s.Tensors, t.Name)
 			}
 		}

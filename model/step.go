@@ -205,11 +205,10 @@ func (s *step) upload() error {
 	h.Rows, h.Outputs, h.Fed = uint32(s.rows), uint32(s.outputs), uint32(2*m.fed.candidates)
 	h.Tokens, h.Positions, h.Slots = section(b.Tokens), section(b.Positions), section(b.Slots)
 	h.Rotations = uint32(len(words))
-	for _, pos := range b.Positions {
-		for _, f := range m.freqs {
-			sin, cos := math.Sincos(float64(pos) * f)
-			words = append(words, math.Float32bits(float32(cos)), math.Float32bits(float32(sin)))
-		}
+	words = m.angles.append(words, b.Positions)
+	if m.local != nil {
+		h.LocalRotations = uint32(len(words))
+		words = m.local.append(words, b.Positions)
 	}
 	var outputs, few, many []int32
 	s.splits = 1
@@ -220,10 +219,12 @@ func (s *step) upload() error {
 		}
 		size, list := 1, &few
 		if q.Rows > shaders.FewRows && !verifies(q) || len(few)/4+q.Rows > m.plan.scratch.fewTiles {
-			size, list = m.shared.ManyTile(), &many
+			size, list = m.attentions[0].ManyTile(), &many
 		} else {
 			for _, pos := range b.Positions[q.Start:][:q.Rows] { // a longer context may be in fewer, longer parts
-				s.splits = max(s.splits, m.shared.SplitCount(int(pos)+1))
+				for _, a := range m.attentions {
+					s.splits = max(s.splits, a.SplitCount(int(pos)+1))
+				}
 			}
 		}
 		for i := 0; i < q.Rows; i += size {
@@ -293,8 +294,8 @@ func (s *step) run() (*Flight, error) {
 	}
 	f := &Flight{batch: s.batch}
 	if s.outputs > 0 {
-		m.norm.Run(s.pass, s.outputs, b.step, b.input, b.x, m.weights.norm.buffer, b.normed)
-		m.head.record(s.pass, s.outputs, shaders.LinearArgs{Step: b.step, X: b.normed, Y: b.logits})
+		m.norm.Run(s.pass, s.outputs, shaders.NormArgs{Step: b.step, Input: b.input, X: b.x, Gain: m.weights.norm.buffer, Bias: m.weights.normBias.there(), Y: b.normed})
+		m.head.record(s.pass, s.outputs, shaders.LinearArgs{Step: b.step, X: b.normed, Y: b.logits, Bias: m.weights.bias.there()})
 		f.candidates = m.topK.Capacity(max(1, s.batch.TopK))
 		m.topK.Run(s.pass, s.outputs, f.candidates, shaders.TopKArgs{Step: b.step, Logits: b.logits, Candidates: b.slices, Y: b.top})
 		f.top = make([]byte, s.outputs*f.candidates*8)

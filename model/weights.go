@@ -14,11 +14,13 @@ type matrix struct {
 	tensors []gguf.Tensor
 	// interleave takes rows of the tensors in turn (gate, up, gate, up, ...) instead of one tensor after the other.
 	interleave bool
-	expand     bool // the tensors are of a type without planes: layout is that of what they are expanded to
-	layout     quant.Layout
-	format     shaders.Format
-	rows       int
-	parts      []part // split by rows where a binding cannot hold all
+	// halved is the tensor whose two halves the tensors are, nil where they are not.
+	halved *gguf.Tensor
+	expand bool // the tensors are of a type without planes: layout is that of what they are expanded to
+	layout quant.Layout
+	format shaders.Format
+	rows   int
+	parts  []part // split by rows where a binding cannot hold all
 }
 
 // part is a run of a matrix's rows in buffers of its own.
@@ -39,10 +41,27 @@ type weights struct {
 	matrices []*matrix
 	vectors  []*vector
 	embed    *matrix
+	position *matrix // of learned positions, nil where there are none
 	output   *matrix // embed, if tied
 	norm     *vector
-	factors  *gguf.Tensor // rope_freqs.weight, if there
+	normBias *vector // nil where there is none
+	bias     *vector // of logits, likewise
+	factors  factors
 	blocks   []block
+}
+
+// factors are tensors that divide rotations by pair, nil where they are not there.
+type factors struct{ all, long, short *gguf.Tensor }
+
+// of are those for contexts of so many tokens: LongRoPE's long ones above the positions trained for first.
+func (f factors) of(context int, c RopeConfig) *gguf.Tensor {
+	switch {
+	case f.all != nil:
+		return f.all
+	case context > c.Original:
+		return f.long
+	}
+	return f.short
 }
 
 // bytes is what the weights take on the device.
@@ -98,14 +117,18 @@ func layOut(src Source, arch Architecture, c Config, limits gpu.Limits) (*weight
 	b := &builder{src: src, config: c, limits: limits, weights: &weights{}, used: map[string]bool{}}
 	w := b.weights
 	w.embed = b.matrix(c.Embed, b.need("token_embd.weight", c.Embed, c.Vocab))
-	w.norm = b.vector(b.need("output_norm.weight", c.Embed))
+	if c.Positions {
+		w.position = b.matrix(c.Embed, b.need("position_embd.weight", c.Embed, c.Context))
+	}
+	w.norm, w.normBias = b.gains("output_norm")
 	w.output = w.embed
 	if t, ok := b.optional("output.weight", c.Embed, c.Vocab); ok {
 		w.output = b.matrix(c.Embed, t)
 	}
-	if t, ok := b.optional("rope_freqs.weight", c.Rope.Rotated/2); ok {
-		w.factors = &t
+	if t, ok := b.optional("output.bias", c.Vocab); ok {
+		w.bias = b.vector(t)
 	}
+	b.factors()
 	for i := range c.Layers {
 		w.blocks = append(w.blocks, arch.layer(&layerBuilder{b, i})...)
 	}
@@ -113,6 +136,19 @@ func layOut(src Source, arch Architecture, c Config, limits gpu.Limits) (*weight
 		return nil, b.err
 	}
 	return w, b.unused()
+}
+
+// factors finds the tensors that divide rotations.
+func (b *builder) factors() {
+	for name, to := range map[string]**gguf.Tensor{"rope_freqs.weight": &b.weights.factors.all,
+		"rope_factors_long.weight": &b.weights.factors.long, "rope_factors_short.weight": &b.weights.factors.short} {
+		if t, ok := b.optional(name, b.config.Rope.Rotated/2); ok {
+			*to = &t
+		}
+	}
+	if f := b.weights.factors; (f.long == nil) != (f.short == nil) {
+		b.fail("one of tensors rope_factors_long.weight and rope_factors_short.weight is missing")
+	}
 }
 
 // unused refuses a tensor that nothing took: the model is more than its architecture's name says.
@@ -202,7 +238,28 @@ func (b *builder) interleaved(cols int, gate, up gguf.Tensor) *matrix {
 	return m
 }
 
-// vector lays out one-dimensional tensors end to end.
+// halves lays out the two halves of a tensor's rows with their rows in turn.
+func (b *builder) halves(cols int, t gguf.Tensor) *matrix {
+	if b.err != nil {
+		return &matrix{}
+	}
+	half := func(i uint64) gguf.Tensor {
+		return gguf.Tensor{Name: t.Name, Type: t.Type, Dims: []uint64{t.Dims[0], t.Dims[1] / 2}, Offset: t.Offset + i*t.Size/2, Size: t.Size / 2}
+	}
+	m := b.interleaved(cols, half(0), half(1))
+	m.halved = &t
+	return m
+}
+
+// stored returns the tensor of the source whose rows from skip on are those of tensor k.
+func (m *matrix) stored(k int) (t gguf.Tensor, skip int) {
+	if m.halved == nil {
+		return m.tensors[k], 0
+	}
+	return *m.halved, k * int(m.tensors[k].Rows())
+}
+
+// vector lays out tensors end to end, which are lists of numbers but for those of several lists in one.
 func (b *builder) vector(tensors ...gguf.Tensor) *vector {
 	v := &vector{tensors: tensors}
 	for _, t := range tensors {
@@ -212,7 +269,7 @@ func (b *builder) vector(tensors ...gguf.Tensor) *vector {
 		if t.Type != gguf.F32 && t.Type != gguf.F16 && t.Type != gguf.BF16 {
 			b.fail("tensor %q: a vector of type %s is not supported (F32, F16, BF16)", t.Name, t.Type)
 		}
-		v.cols += int(t.Dims[0])
+		v.cols += int(t.Elements())
 	}
 	b.weights.vectors = append(b.weights.vectors, v)
 	return v

@@ -50,7 +50,7 @@ func TestC(t *testing.T) {
 	}
 	got := make([]float32, dim)
 	attendGo(got, q, k, v, make([]float32, context))
-	for i, w := range AttentionRef(q, ks, vs) {
+	for i, w := range AttentionRef(AttentionShape{}, q, ks, vs) {
 		assert.InDelta(t, w, got[i], 2e-5)
 	}
 }

@@ -13,6 +13,12 @@ type AttentionShape struct {
 	Heads int
 	// QStride is the row length of the buffer that q is read from, its first Heads * HeadDim columns; YStride that of y.
 	QStride, YStride int
+	// Scale multiplies scores; 0 is 1/√HeadDim.
+	Scale float32
+	// Cap is a soft cap of scores, cap·tanh(s/cap): Gemma 2, 2024. 0 is none.
+	Cap float32
+	// Window is how many tokens a row sees, itself the last of them; 0 is all. Blocks before are not read.
+	Window int
 }
 
 // attentionSpec is an AttentionShape specialised to a kernel.
@@ -22,6 +28,7 @@ type attentionSpec struct {
 	Vecs, Queries         int
 	Splits                bool
 	TileCount, TileOffset string
+	Windowed, Capped      bool
 
 	Heads     int     `wgsl:"HEADS"`
 	Group     int     `wgsl:"GROUP"` // query heads per KV head
@@ -31,6 +38,8 @@ type attentionSpec struct {
 	Whole     int     `wgsl:"WHOLE"`
 	Split     int     `wgsl:"SPLIT"`
 	MaxSplits int     `wgsl:"MAX_SPLITS"`
+	Window    int     `wgsl:"WINDOW"`
+	Cap       float32 `wgsl:"CAP"`
 }
 
 // attentionSplit says how contexts of tiles of few rows are split. It must not depend on a batch.
@@ -91,7 +100,7 @@ func (s AttentionShape) tile() attentionTile {
 	return t
 }
 
-// Attention computes y[row, head] = softmax(q·Kᵀ/√HeadDim)·V.
+// Attention computes y[row, head] = softmax(q·Kᵀ·Scale)·V.
 type Attention struct {
 	device      *gpu.Device
 	tuning      Tuning
@@ -117,8 +126,10 @@ func (s AttentionShape) Check() error {
 	switch {
 	case s.Heads < 1 || s.KV.KVHeads < 1 || s.Heads%s.KV.KVHeads != 0:
 		return fmt.Errorf("shaders: attention: %d heads do not share %d kv heads evenly", s.Heads, s.KV.KVHeads)
-	case s.KV.HeadDim < 16 || s.KV.HeadDim > 256 || s.KV.HeadDim%16 != 0:
-		return fmt.Errorf("shaders: attention: head dimension %d is not supported (multiples of 16 up to 256)", s.KV.HeadDim)
+	case s.KV.HeadDim < 16 || s.KV.HeadDim > 256 || s.KV.HeadDim%8 != 0:
+		return fmt.Errorf("shaders: attention: head dimension %d is not supported (multiples of 8 from 16 to 256)", s.KV.HeadDim)
+	case s.Scale < 0 || s.Cap < 0 || s.Window < 0:
+		return fmt.Errorf("shaders: attention: scale %g, cap %g and window %d must not be negative", s.Scale, s.Cap, s.Window)
 	case s.QStride%4 != 0 || s.YStride%4 != 0:
 		return fmt.Errorf("shaders: attention: strides %d and %d must be multiples of 4", s.QStride, s.YStride)
 	}
@@ -153,7 +164,16 @@ func (a *Attention) ManyTile() int {
 
 // SplitCount is into how many parts a context of that many tokens is split.
 func (a *Attention) SplitCount(context int) int {
+	context -= a.Shape.unseen(context)
 	return ceilDiv(context, a.tile.split.length(context))
+}
+
+// unseen is how many tokens at the beginning of a context of that length are not read: those of whole blocks before the window.
+func (s AttentionShape) unseen(context int) int {
+	if s.Window == 0 || context <= s.Window {
+		return 0
+	}
+	return (context - s.Window) / s.KV.Slots * s.KV.Slots
 }
 
 // length is split_length of lib/kv.wgsl.
@@ -236,10 +256,15 @@ func (a *Attention) Warm(few, split, many bool) (err error) {
 
 // spec is what all kernels need.
 func (s AttentionShape) spec(split attentionSplit) attentionSpec {
+	scale := s.Scale
+	if scale == 0 {
+		scale = float32(1 / math.Sqrt(float64(s.KV.HeadDim)))
+	}
 	return attentionSpec{
+		Windowed: s.Window > 0, Capped: s.Cap > 0, Window: s.Window, Cap: s.Cap,
 		bindings: &bindings{}, kvSpec: s.KV.spec(), Vecs: s.KV.HeadDim / 4, Queries: 1,
 		Heads: s.Heads, Group: s.Heads / s.KV.KVHeads, QVecs: s.QStride / 4, YVecs: s.YStride / 4,
-		Scale: float32(1 / math.Sqrt(float64(s.KV.HeadDim))), Whole: split.whole, Split: split.part, MaxSplits: split.most,
+		Scale: scale, Whole: split.whole, Split: split.part, MaxSplits: split.most,
 	}
 }
 

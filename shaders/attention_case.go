@@ -18,14 +18,18 @@ type span struct{ rows, context int }
 func attentionCases() []Case {
 	var cases []Case
 	plain := false
+	var of AttentionShape // with scale, cap and window
 	add := func(heads, kvHeads, dim int, kind KVType, chunk int, spans ...span) {
 		name := fmt.Sprintf("attention %d/%d heads of %d", heads, kvHeads, dim)
-		plain := plain
+		plain, of := plain, of
 		if plain {
 			name = "plain " + name
 		}
 		if kind != KVF32 {
 			name += " " + kind.String()
+		}
+		if of != (AttentionShape{}) {
+			name += fmt.Sprintf(" scale %g cap %g window %d", of.Scale, of.Cap, of.Window)
 		}
 		if chunk > 0 {
 			name += fmt.Sprintf(" %d blocks a chunk", chunk)
@@ -33,7 +37,7 @@ func attentionCases() []Case {
 		for _, s := range spans {
 			name += fmt.Sprintf(" %d@%d", s.rows, s.context)
 		}
-		cases = append(cases, Case{name, func(b *bench) error { b.plain = plain; return b.attention(heads, kvHeads, dim, kind, chunk, spans) }})
+		cases = append(cases, Case{name, func(b *bench) error { b.plain = plain; return b.attention(of, heads, kvHeads, dim, kind, chunk, spans) }})
 	}
 	add(8, 4, 64, KVF32, 0, span{1, 1}, span{1, 16}, span{1, 17}, span{2, 129}, span{1, 300})
 	add(8, 4, 64, KVF32, 0, span{5, 5}, span{33, 33}, span{70, 90}, span{1, 31})
@@ -52,7 +56,26 @@ func attentionCases() []Case {
 	add(5, 1, 16, KVF32, 0, span{1, 9000})
 	add(3, 1, 32, KVInt8, 0, span{1, 500}, span{2, 385})
 	add(4, 4, 96, KVF16, 0, span{2, 257}, span{65, 129})
+	add(4, 2, 24, KVF32, 0, span{1, 50}, span{2, 300}, span{70, 90})
+	add(4, 1, 24, KVInt8, 2, span{1, 50}, span{9, 33})
+	add(3, 1, 40, KVF16, 0, span{1, 50}, span{9, 33})
+	of.Window = 16
+	add(8, 4, 64, KVF32, 0, span{1, 1}, span{1, 16}, span{1, 17}, span{2, 129}, span{1, 300}, span{4, 34})
+	add(8, 4, 64, KVF32, 0, span{5, 5}, span{33, 33}, span{70, 90}, span{9, 300})
+	add(7, 1, 32, KVInt8, 5, span{1, 100}, span{9, 50}, span{3, 3})
+	of.Window = 1
+	add(4, 2, 24, KVF32, 0, span{1, 50}, span{9, 33})
+	of.Window = 300 // parts begin at the first block that is seen
+	add(8, 1, 64, KVF32, 0, span{1, 290}, span{1, 700}, span{2, 315}, span{1, 301}, span{70, 700})
+	of = AttentionShape{Cap: 2}
+	add(8, 4, 64, KVF32, 0, span{1, 17}, span{1, 300}, span{33, 70})
+	add(3, 1, 32, KVInt8, 0, span{1, 500}, span{9, 50})
+	of = AttentionShape{Scale: 0.5, Cap: 50, Window: 20}
+	add(6, 2, 80, KVF16, 8, span{1, 50}, span{2, 150}, span{37, 140})
+	add(8, 1, 256, KVF32, 0, span{1, 40}, span{5, 60})
 	plain = true
+	add(6, 2, 80, KVF32, 0, span{1, 50}, span{8, 33})
+	of = AttentionShape{}
 	add(6, 2, 80, KVF32, 5, span{1, 50}, span{8, 33}, span{2, 150}, span{37, 40})
 	add(7, 1, 32, KVInt8, 0, span{1, 100}, span{9, 50}, span{3, 3})
 	return cases
@@ -141,7 +164,7 @@ func (p pool) decode(raw []byte) {
 	}
 }
 
-func (b *bench) attention(heads, kvHeads, dim int, kind KVType, chunk int, spans []span) error {
+func (b *bench) attention(shape AttentionShape, heads, kvHeads, dim int, kind KVType, chunk int, spans []span) error {
 	kv := KVShape{KVHeads: kvHeads, HeadDim: dim, Slots: 16, Type: kind}
 	for _, s := range spans {
 		kv.Blocks += ceilDiv(s.context, kv.Slots)
@@ -151,7 +174,7 @@ func (b *bench) attention(heads, kvHeads, dim int, kind KVType, chunk int, spans
 		kv.ChunkBlocks = chunk
 	}
 	stride := pad((heads + 2*kvHeads) * dim)
-	shape := AttentionShape{KV: kv, Heads: heads, QStride: stride, YStride: pad(heads * dim)}
+	shape.KV, shape.Heads, shape.QStride, shape.YStride = kv, heads, stride, pad(heads*dim)
 	whole, err := NewAttention(b.device, b.tuning, shape)
 	if err != nil {
 		return err
@@ -217,7 +240,7 @@ func (b *bench) attention(heads, kvHeads, dim int, kind KVType, chunk int, spans
 					k = append(k, values.row(false, h/(heads/kvHeads), slot))
 					v = append(v, values.row(true, h/(heads/kvHeads), slot))
 				}
-				copy(want[row*shape.YStride+h*dim:], AttentionRef(q[row*stride+h*dim:][:dim], k, v))
+				copy(want[row*shape.YStride+h*dim:], AttentionRef(shape, q[row*stride+h*dim:][:dim], k, v))
 			}
 			row++
 		}

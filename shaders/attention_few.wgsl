@@ -3,6 +3,7 @@
 // side by side, each lane some vectors of KEYS keys, and the values that it needs first, before anything is computed of them; dot products
 // are added up in workgroup memory. Then lanes own output columns, and GROUPS of lanes RUN tokens each. Numbers of heads lie side
 // by side in a vector. Online softmax: Milakov & Gimelshein 2018; parts of a long context are merged by attention_merge.
+// With a window, what is cut in parts begins with the block of the first token in it.
 // A head's sums are in one order, whatever QUERY_HEADS is.
 // Grid: tiles * (HEADS / QUERY_HEADS) * splits workgroups.
 {% .StepWGSL %}
@@ -14,6 +15,8 @@
 {% .Binding %} var<storage, read_write> parts: array<vec4<f32>>;
 {% template "tile" . %}
 {% template "split" . %}
+{%- if .Windowed %}{% template "window" . %}{% end %}
+{%- if .Capped %}{% template "soft_cap" . %}{% end %}
 var<workgroup> queries: array<array<vec4<f32>, QUERY_PITCH>, KEY_LANES>; // [key lane][head][vector of the lane]
 var<workgroup> dots: array<array<{% .Score %}, DOT_PITCH>, DOTS>;        // [vector of heads][token][key lane]{% if eq .Wide 4 %}; at the end sums, see sum_row{% end %}
 {%- if lt .Wide 4 %}
@@ -46,8 +49,14 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	if (index >= step.few_count) { return; }
 	let tile = load_tile(step.few_tiles, index);
 	let context = tile.pos + 1u;
+{%- if .Windowed %}
+	let unseen = window_start(context);
+	let length = split_length(context - unseen);
+	let start = unseen + split * length;
+{%- else %}
 	let length = split_length(context);
 	let start = split * length;
+{%- end %}
 	if (start >= context) { return; }
 	let to = min(start + length, context);
 	let head = chunk * QUERY_HEADS;
@@ -130,9 +139,14 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- range $v := seq .ScoreVecs %}
 		var s{% $v %} = {% $.Score %}(-1e30);
 {%- end %}
-		if (lane < count) {
+		if (lane < count{% if .Windowed %} && first + lane + WINDOW >= context{% end %}) {
 {%- range $v := seq .ScoreVecs %}
 			s{% $v %} = {% if $.Int8 %}key_scale * ({% end %}{% range $j := seq $.KeyLanes %}{% if $j %} + {% end %}dots[{% $v %}u * TILE + lane][{% $j %}u]{% end %}{% if $.Int8 %}){% end %};
+{%- end %}
+{%- if .Capped %}
+{%- range $h := seq .QueryHeads %}
+			s{% div $h 4 %}{% $.Of $h %} = soft_cap(s{% div $h 4 %}{% $.Of $h %}, CAP);
+{%- end %}
 {%- end %}
 		}
 		if (lane < TILE) {
@@ -254,7 +268,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		for (var other = column; other < GROUPS * HEAD_VECS; other += HEAD_VECS) {
 			a += {% $.Sums %}[{% mod $h $.SumHeads %}u * AT_ONCE + other / KEY_LANES][other % KEY_LANES];
 		}
-		if (context > length) {
+		if (context{% if $.Windowed %} - unseen{% end %} > length) {
 			let at = ((index * HEADS + head + {% $h %}u) * step.splits + split) * (HEAD_VECS + 1u);
 			parts[at + column] = a;
 			if (column == 0u) { parts[at + HEAD_VECS] = vec4<f32>(m{% div $h 4 %}{% $.Of $h %}, l{% div $h 4 %}{% $.Of $h %}, 0.0, 0.0); }

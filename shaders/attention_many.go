@@ -36,6 +36,7 @@ type manySpec struct {
 	TopVecs    int     `wgsl:"TOP_VECS"` // of a lane
 	TopRun     int     `wgsl:"TOP_RUN"`  // of each depth
 	Scale2     float32 `wgsl:"SCALE2"`   // SCALE for powers of 2
+	Cap2       float32 `wgsl:"CAP2"`     // CAP likewise
 }
 
 // manyAt is a manySpec with expressions of where to fetch from.
@@ -65,11 +66,14 @@ func (s AttentionShape) many(t manyTile, split attentionSplit) (*manySpec, error
 	if t.down < 1 || t.down > 16 || t.rows != 4 && t.rows != 8 {
 		return nil, fmt.Errorf("shaders: attention: no tile %v", t)
 	}
-	m.Scale2 = m.Scale * 1.44269504 // log2(e)
+	m.Scale2, m.Cap2 = m.Scale*1.44269504, m.Cap*1.44269504 // log2(e)
 	m.OutVecs = ceilDiv(vecs, manyAcross)
 	m.TopVecs = t.rows / 4
 	m.Tops = manyAcross * m.TopVecs
 	for m.Depth = 4; m.Depth > 1; m.Depth /= 2 {
+		if vecs%m.Depth != 0 {
+			continue
+		}
 		m.TopRun = m.Tops / m.Depth
 		m.LeftPitch, m.Lefts = max(t.rows, m.TopRun)|1, m.Depth*t.down
 		m.RightPitch, m.Rights = 4*m.OutVecs|1, m.Depth*manyAcross

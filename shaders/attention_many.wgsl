@@ -11,6 +11,8 @@
 {%- template "kv_read" . %}
 {% .Binding %} var<storage, read_write> y: array<vec4<f32>>;
 {% template "tile" . %}
+{%- if .Windowed %}{% template "window" . %}{% end %}
+{%- if .Capped %}{% template "soft_cap" . %}{% end %}
 // What belongs to rows, by [depth][row group], and to tokens, by [depth][lane across]. Pitches are odd, so that neighbouring lanes do
 // not meet in a memory bank; the inner index is a constant where speed counts.
 var<workgroup> left: array<array<vec4<f32>, LEFT_PITCH>, LEFTS>;    // q [row], maxima of 4 rows, weights [row] of 4 tokens
@@ -75,9 +77,14 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	var m{% $g %} = vec4<f32>(-1e30);
 	var l{% $g %} = vec4<f32>(0.0);
 {%- end %}
+{%- if .Windowed %}
+	let start = window_start(tile.pos + 1u);
+{%- template "many_keys" .At "start" "0u" "" %}
+{%- else %}
 {%- template "many_keys" .At "0u" "0u" "" %}
+{%- end %}
 {%- template "many_fetch_scores" .At "" "0u" "" %}
-	for (var first = 0u; first < context; first += KEYS) {
+	for (var first = {% if .Windowed %}start{% else %}0u{% end %}; first < context; first += KEYS) {
 {%- range $i := seq .RowRun %}{% range $j := seq 4 %}
 		var s{% $i %}_{% $j %} = 0.0;
 {%- end %}{% end %}
@@ -119,7 +126,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		}
 		// Maxima of the rows.
 {%- range $i := seq .RowRun %}{% range $j := seq 4 %}
-		s{% $i %}_{% $j %} = select(-1e30, s{% $i %}_{% $j %}, first + across * 4u + {% $j %}u <= tile.pos + row + {% $i %}u);
+		s{% $i %}_{% $j %} = select(-1e30, {% if $.Capped %}soft_cap(s{% $i %}_{% $j %}, CAP2){% else %}s{% $i %}_{% $j %}{% end %}, first + across * 4u + {% $j %}u <= tile.pos + row + {% $i %}u
+			{%- if $.Windowed %} && first + across * 4u + {% $j %}u + WINDOW > tile.pos + row + {% $i %}u{% end %});
 {%- end %}{% end %}
 		workgroupBarrier();
 {%- range $g := seq (div .RowRun 4) %}

@@ -8,6 +8,7 @@
 {% .Binding %} var<storage, read_write> y: array<vec4<f32>>;
 {% template "tile" . %}
 {% template "split" . %}
+{%- if .Windowed %}{% template "window" . %}{% end %}
 var<workgroup> tops: array<f32, LANES>;    // of each part
 var<workgroup> factors: array<f32, LANES>; // by which a part's sum is multiplied
 var<workgroup> weights: array<f32, LANES>;
@@ -20,7 +21,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	let index = id / HEADS;
 	if (index >= step.few_count) { return; }
 	let tile = load_tile(step.few_tiles, index);
-	let context = tile.pos + tile.rows;
+	let context = tile.pos + tile.rows{% if .Windowed %} - window_start(tile.pos + tile.rows){% end %};
 	let length = split_length(context);
 	if (context <= length) { return; }
 	let count = (context + length - 1u) / length; // at most MAX_SPLITS, which are at most LANES

@@ -13,6 +13,8 @@
 {%- end %}
 {% template "tile" . %}
 {% template "split" . %}
+{%- if .Windowed %}{% template "window" . %}{% end %}
+{%- if .Capped %}{% template "soft_cap" . %}{% end %}
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -26,12 +28,18 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	let tile = load_tile(step.{% .TileOffset %}, index);
 	let context = tile.pos + tile.rows;
 {%- if .Splits %}
+{%- if .Windowed %}
+	let unseen = window_start(context);
+	let length = split_length(context - unseen);
+	let start = unseen + split * length;
+{%- else %}
 	let length = split_length(context);
 	let start = split * length;
+{%- end %}
 	if (start >= context) { return; }
 	let to = min(start + length, context);
 {%- else %}
-	let start = 0u;
+	let start = {% if .Windowed %}window_start(tile.pos + 1u){% else %}0u{% end %};
 	let to = context;
 {%- end %}
 	let k_at = (head / GROUP) * SLOTS * HEAD_VECS;
@@ -68,8 +76,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- end %}
 {%- end %}
 {%- range $p := seq .Pairs %}
-			let s{% $p %} = dot(s{% $p %}_v, vec4<f32>(1.0)){% if $.Int8 %} * key_scale{% end %};
-			let seen{% $p %} = first + slot <= tile.pos + {% div $p $.AtOnce %}u;
+			let s{% $p %} = {% if $.Capped %}soft_cap({% end %}dot(s{% $p %}_v, vec4<f32>(1.0)){% if $.Int8 %} * key_scale{% end %}{% if $.Capped %}, CAP){% end %};
+			let seen{% $p %} = first + slot <= tile.pos + {% div $p $.AtOnce %}u{% if $.Windowed %} && first + slot + WINDOW > tile.pos + {% div $p $.AtOnce %}u{% end %};
 			let n{% $p %} = select(m{% $p %}, max(m{% $p %}, s{% $p %}), seen{% $p %});
 			let c{% $p %} = exp(m{% $p %} - n{% $p %});
 			let p{% $p %} = select(0.0, exp(s{% $p %} - n{% $p %}), seen{% $p %});
@@ -91,7 +99,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- range $p := seq .Pairs %}{% $r := div $p $.AtOnce %}{% $h := mod $p $.AtOnce %}
 	if ({% $r %}u < tile.rows) {
 {%- if $.Splits %}
-		if (context > length) {
+		if (context{% if $.Windowed %} - unseen{% end %} > length) {
 			let at = at + {% $h %}u * splits * (HEAD_VECS + 1u);
 {%- range $i := seq $.Vecs %}
 			parts[at + {% $i %}u] = a{% $p %}_{% $i %};

@@ -60,7 +60,7 @@ func TestAttentionHeadsAtOnce(t *testing.T) {
 		for _, heads := range []int{1, 2, 4, 8} {
 			tile := attentionTile{few: fewTile{128, 4, 2, heads, 8, true}, split: wideSplit}
 			b := &bench{device: d, tuning: Tuning{attention: &tile}, rand: rand.New(rand.NewPCG(1, 2))}
-			err := b.attention(8, 1, 64, kind, 0, []span{{1, 100}, {2, 300}})
+			err := b.attention(AttentionShape{}, 8, 1, 64, kind, 0, []span{{1, 100}, {2, 300}})
 			b.release()
 			require.NoError(t, err)
 			assert.LessOrEqual(t, b.result.Error, b.result.Tolerance)

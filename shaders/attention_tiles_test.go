@@ -307,7 +307,7 @@ func (p attentionPool) worst(got []byte, l attentionLoad, order []int, r *rand.R
 			k = append(k, p.blocks.row(false, head/(s.Heads/s.KV.KVHeads), slot))
 			v = append(v, p.blocks.row(true, head/(s.Heads/s.KV.KVHeads), slot))
 		}
-		want := AttentionRef(p.q[(j*l.rows+row)*s.QStride+head*s.KV.HeadDim:][:s.KV.HeadDim], k, v)
+		want := AttentionRef(AttentionShape{}, p.q[(j*l.rows+row)*s.QStride+head*s.KV.HeadDim:][:s.KV.HeadDim], k, v)
 		for c, w := range want {
 			g := math.Float32frombits(binary.LittleEndian.Uint32(got[4*((j*l.rows+row)*s.YStride+head*s.KV.HeadDim+c):]))
 			e := math.Abs(float64(g - w))

@@ -7,6 +7,10 @@ type GatherShape struct {
 	Format  Format
 	N, Cols int
 	First   int
+	// Scale multiplies the rows; 0 is 1.
+	Scale float32
+	// Positions looks up rows by position instead, and adds them to what y holds.
+	Positions bool
 }
 
 type gatherSpec struct {
@@ -14,14 +18,18 @@ type gatherSpec struct {
 	Format    Format
 	HasScales bool
 	Dequant   string
+	Scaled    bool
+	Positions bool
 	planeSpec
 
 	N     int `wgsl:"N"`
 	First int `wgsl:"FIRST"`
 	YVecs int `wgsl:"Y_VECS"`
+
+	Factor float32 `wgsl:"FACTOR"`
 }
 
-// Gather looks up rows of an embedding table by token id.
+// Gather looks up rows of an embedding table by token id, or of a table of positions.
 type Gather struct {
 	device *gpu.Device
 	Shape  GatherShape
@@ -35,16 +43,25 @@ func NewGather(d *gpu.Device, s GatherShape) (*Gather, error) {
 		return nil, err
 	}
 	cols := pad(s.Cols)
-	spec := gatherSpec{&bindings{}, s.Format, s.Format.HasScales(), dequants[s.Format.Name], s.Format.planes(cols), s.N, s.First, cols / 4}
-	k, err := compile(d, "gather.wgsl", "gather_"+s.Format.Name, &spec)
+	spec := gatherSpec{&bindings{}, s.Format, s.Format.HasScales(), dequants[s.Format.Name], s.Scale != 0, s.Positions,
+		s.Format.planes(cols), s.N, s.First, cols / 4, s.Scale}
+	name := "gather_" + s.Format.Name
+	if s.Positions {
+		name += "_positions"
+	}
+	k, err := compile(d, "gather.wgsl", name, &spec)
 	return &Gather{d, s, k}, err
 }
 
-// Run records the lookup of rows tokens into y (rows × padded Cols). Tokens may stand for what TopK has left in top.
+// Run records the lookup of rows tokens into y (rows × padded Cols). Tokens may stand for what TopK has left in top,
+// which is nil with Positions.
 func (g *Gather) Run(p *gpu.Pass, rows int, step, input *gpu.Buffer, w Weights, top, y *gpu.Buffer) {
 	b := []gpu.Binding{step.Slice(0, StepBytes), input.Whole(), w.Quants.Whole()}
 	if w.Scales != nil {
 		b = append(b, w.Scales.Whole())
 	}
-	p.Dispatch(g.kernel, g.device.Grid1(ceilDiv(rows*pad(g.Shape.Cols)/8, 64)), append(b, top.Whole(), y.Whole())...)
+	if !g.Shape.Positions {
+		b = append(b, top.Whole())
+	}
+	p.Dispatch(g.kernel, g.device.Grid1(ceilDiv(rows*pad(g.Shape.Cols)/8, 64)), append(b, y.Whole())...)
 }

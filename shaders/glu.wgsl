@@ -1,4 +1,4 @@
-// GLU gates rows in place where gate and up come from separate products: gate[i] = silu(gate[i]) * up[i].
+// GLU gates rows in place where gate and up come from separate products: gate[i] = activation(gate[i]) * up[i].
 // Shazeer 2020. Grid: ceil(rows * VECS / 64) workgroups.
 {% .StepWGSL %}
 {% .Binding %} var<uniform> step: Step;

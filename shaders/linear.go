@@ -14,9 +14,15 @@ type LinearShape struct {
 	// Norm multiplies with RMSNorm(x)·gain instead of x; Eps is its epsilon. Zhang & Sennrich 2019.
 	Norm bool
 	Eps  float32
-	// Gate takes weight rows 2i and 2i+1 as gate and up: y[i] = silu(gate)·up, half as many outputs. Shazeer 2020.
+	// Gate takes weight rows 2i and 2i+1 as gate and up: y[i] = activation(gate)·up, half as many outputs. Shazeer 2020.
 	Gate bool
-	// Bias adds a vector laid out as a row of y; Residual adds to what y holds.
+	// Activation is that of Gate, SiLU where it is none; without Gate, that of the product after its bias.
+	Activation Activation
+	// Scale multiplies the product, its bias and activation included; 0 is 1.
+	Scale float32
+	// Cap is a soft cap, cap·tanh(v/cap), after that; 0 is none.
+	Cap float32
+	// Bias adds a vector laid out as a row of y; Residual adds to what y holds, at last.
 	Bias, Residual bool
 	// Stride is y's row length and Offset the first column written.
 	Stride, Offset int
@@ -59,6 +65,8 @@ type linearSpec struct {
 	XVecs      int     `wgsl:"X_VECS"`
 	YStride    int     `wgsl:"Y_STRIDE"`
 	YOffset    int     `wgsl:"Y_OFFSET"`
+	Factor     float32 `wgsl:"FACTOR"`
+	CapAt      float32 `wgsl:"CAP"`
 	NormCols   float32 `wgsl:"NORM_COLS"`
 	Epsilon    float32 `wgsl:"EPS"`
 	Rows       int     `wgsl:"ROWS"`
@@ -78,6 +86,13 @@ type linearSpec struct {
 	XTile      int     `wgsl:"X_TILE"`
 }
 
+// Activates, Scaled and Capped tell templates what follows the product, and Ends that something does; Function is the activation's name.
+func (s LinearShape) Activates() bool  { return s.Gate || s.Activation != NoActivation }
+func (s LinearShape) Scaled() bool     { return s.Scale != 0 }
+func (s LinearShape) Capped() bool     { return s.Cap != 0 }
+func (s LinearShape) Ends() bool       { return s.Activates() && !s.Gate || s.Scaled() || s.Capped() }
+func (s LinearShape) Function() string { return s.Activation.orSiLU().String() }
+
 func (s LinearShape) spec() linearSpec {
 	k := pad(s.K)
 	spec := linearSpec{
@@ -85,7 +100,7 @@ func (s LinearShape) spec() linearSpec {
 		HasScales: s.Format.HasScales(), HasMin: s.Format.HasMin, RowCount: "step.rows",
 		Spans: s.Format.Spans(), SpanUnits: 4 / s.Format.Spans(),
 		planeSpec: s.Format.planes(k), Weights: s.N, OutN: s.Outs(), OutDiv: 1, XVecs: k / 4,
-		YStride: s.Stride, YOffset: s.Offset, NormCols: float32(s.K), Epsilon: s.Eps,
+		YStride: s.Stride, YOffset: s.Offset, Factor: s.Scale, CapAt: s.Cap, NormCols: float32(s.K), Epsilon: s.Eps,
 	}
 	if s.Gate {
 		spec.OutDiv = 2
@@ -154,6 +169,10 @@ func NewLinear(d *gpu.Device, tuning Tuning, s LinearShape) (*Linear, error) {
 		return nil, fmt.Errorf("shaders: linear: rope does not combine with %+v", s)
 	case s.Gate && (s.Bias || s.Residual):
 		return nil, fmt.Errorf("shaders: linear: bias and residual do not combine with a gate")
+	case s.Roped() && s.Ends():
+		return nil, fmt.Errorf("shaders: linear: activation, scale and cap do not combine with rope")
+	case s.Scale < 0 || s.Cap < 0:
+		return nil, fmt.Errorf("shaders: linear: scale %g and cap %g must not be negative", s.Scale, s.Cap)
 	}
 	var err error
 	if s.Format, err = s.Format.on(d); err != nil {
@@ -371,7 +390,8 @@ func (l *Linear) name(kind string) string {
 	for _, o := range []struct {
 		on   bool
 		name string
-	}{{l.Shape.Norm, "norm"}, {l.Shape.Gate, "gate"}, {l.Shape.Bias, "bias"}, {l.Shape.Residual, "residual"}, {l.Shape.Roped(), "rope"}} {
+	}{{l.Shape.Norm, "norm"}, {l.Shape.Gate, "gate"}, {l.Shape.Activation != NoActivation, l.Shape.Activation.String()}, {l.Shape.Bias, "bias"},
+		{l.Shape.Scaled(), "scale"}, {l.Shape.Capped(), "cap"}, {l.Shape.Residual, "residual"}, {l.Shape.Roped(), "rope"}} {
 		if o.on {
 			s += "_" + o.name
 		}

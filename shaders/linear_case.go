@@ -22,7 +22,8 @@ func linearCases() []Case {
 		for _, o := range []struct {
 			on   bool
 			name string
-		}{{s.Norm, "norm"}, {s.Gate, "gate"}, {s.Bias, "bias"}, {s.Residual, "residual"}, {s.Offset > 0, "offset"}} {
+		}{{s.Norm, "norm"}, {s.Gate, "gate"}, {s.Bias, "bias"}, {s.Residual, "residual"}, {s.Offset > 0, "offset"},
+			{s.Activation != NoActivation, s.Activation.String()}, {s.Scaled(), "scale"}, {s.Capped(), "cap"}} {
 			if o.on {
 				name += " " + o.name
 			}
@@ -47,6 +48,15 @@ func linearCases() []Case {
 	add(LinearShape{Format: q4, N: 34, K: 96, Residual: true, Bias: true}, 64)
 	add(LinearShape{Format: q4, N: 34, K: 96, Norm: true, Gate: true}, 19)
 	add(LinearShape{Format: q8, N: 35, K: 288, Norm: true, Bias: true}, 37)
+	for _, rows := range []int{1, 9, 250} { // what follows a product, by all kinds of kernels
+		add(LinearShape{Format: f16, N: 66, K: 96, Norm: true, Gate: true, Activation: GELU}, rows)
+		add(LinearShape{Format: q8, N: 35, K: 288, Bias: true, Activation: GELU}, rows)
+		add(LinearShape{Format: q4, N: 70, K: 352, Bias: true, Scale: 0.22, Residual: true}, rows)
+		add(LinearShape{Format: f32, N: 33, K: 64, Scale: 2, Cap: 30}, rows)
+	}
+	add(LinearShape{Format: f16, N: 66, K: 96, Norm: true, Gate: true, Activation: GELUErf}, 2)
+	add(LinearShape{Format: f16, N: 35, K: 64, Activation: SiLU, Bias: true, Stride: 96, Offset: 33}, 2)
+	add(LinearShape{Format: q8, N: 35, K: 288, Activation: GELUErf}, 4)
 	for _, c := range []struct {
 		s    LinearShape
 		rows int
@@ -58,6 +68,7 @@ func linearCases() []Case {
 		{LinearShape{Format: q8, N: 128, K: 1536, Residual: true}, 17, directTile{stack: 4, tokens: 8, groups: 4, split: 4, parts: 1, ahead: true}},
 		{LinearShape{Format: q8, N: 130, K: 352, Norm: true, Gate: true}, 9, directTile{stack: 2, tokens: 12, groups: 2, split: 2, parts: 2, ahead: true}},
 		{LinearShape{Format: q8, N: 65, K: 512, Norm: true, Bias: true, Residual: true, Stride: 160, Offset: 33}, 9, directTile{stack: 4, tokens: 8, groups: 2, split: 1, parts: 3}},
+		{LinearShape{Format: q8, N: 130, K: 352, Bias: true, Activation: GELU, Scale: 0.5}, 9, directTile{stack: 2, tokens: 12, groups: 2, split: 2, parts: 2, ahead: true}},
 		{LinearShape{Format: q4, N: 66, K: 544, Norm: true, Gate: true}, 19, directTile{stack: 4, tokens: 8, groups: 2, split: 2, parts: 1, ahead: true}},
 		{LinearShape{Format: q4, N: 130, K: 352, Norm: true, Gate: true}, 3, directTile{stack: 4, tokens: 4, groups: 4, split: 4, parts: 1, ahead: true}},
 		{LinearShape{Format: q4, N: 300, K: 96, Residual: true}, 5, directTile{stack: 8, tokens: 8, groups: 8, split: 8, parts: 1}},
@@ -227,6 +238,9 @@ func (b *bench) linear(s LinearShape, rows int, only linearVariant) error {
 func (s LinearShape) tolerance() float64 {
 	if s.Gate {
 		return 1e-3 // a product of two such sums
+	}
+	if s.Scale > 1 {
+		return 2e-4 * float64(s.Scale)
 	}
 	return 2e-4
 }

@@ -196,7 +196,7 @@ func (s LinearShape) direct(t directTile) (*directSpec, *joinSpec, error) {
 
 // leaveParts makes a product of a shape leave sums of parts of its columns, and returns the join that does what follows the product.
 func (s *linearSpec) leaveParts(shape LinearShape, parts int) *joinSpec {
-	s.Gate, s.Bias, s.Residual, s.Rope = false, false, false, RopeShape{}
+	s.Gate, s.Bias, s.Residual, s.Activation, s.Scale, s.Cap, s.Rope = false, false, false, NoActivation, 0, 0, RopeShape{}
 	s.YStride, s.YOffset = shape.joinCols(), 0
 	j := &joinSpec{shape.spec(), parts, shape.joinCols() / 4}
 	j.PerLane = 4

@@ -29,12 +29,21 @@ func LinearRef(s LinearShape, w, x, gain, bias, y []float32, rows int) {
 		for n := range s.Outs() {
 			var v float64
 			if s.Gate {
-				v = silu(row(2*n)) * row(2*n+1)
+				v = s.Activation.orSiLU().Of(row(2*n)) * row(2*n+1)
 			} else {
 				v = row(n)
 			}
 			if s.Bias {
 				v += float64(bias[s.Offset+n])
+			}
+			if !s.Gate {
+				v = s.Activation.Of(v)
+			}
+			if s.Scale != 0 {
+				v *= float64(s.Scale)
+			}
+			if s.Cap != 0 {
+				v = float64(s.Cap) * math.Tanh(v/float64(s.Cap))
 			}
 			out := &y[t*s.Stride+s.Offset+n]
 			if s.Residual {
@@ -44,5 +53,3 @@ func LinearRef(s LinearShape, w, x, gain, bias, y []float32, rows int) {
 		}
 	}
 }
-
-func silu(v float64) float64 { return v / (1 + math.Exp(-v)) }

@@ -7,6 +7,7 @@
 {%- template "kv_read" . %}
 {% .Binding %} var<storage, read_write> y: array<vec4<f32>>;
 {% template "tile" . %}
+{%- if .Capped %}{% template "soft_cap" . %}{% end %}
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
 	let id = (wid.x + wid.y * nwg.x) * 64u + lane;
@@ -22,7 +23,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	var a: array<vec4<f32>, HEAD_VECS>;
 	var most = -1e30;
 	var sum = 0.0;
-	for (var t = 0u; t <= tile.pos + r; t++) {
+	for (var t = {% if .Windowed %}max(tile.pos + r + 1u, WINDOW) - WINDOW{% else %}0u{% end %}; t <= tile.pos + r; t++) {
 		let block = input[tile.table + t / SLOTS];
 		let at = t % SLOTS * HEAD_VECS;
 		var score = 0.0;
@@ -30,6 +31,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 			score += dot(q[row * Q_VECS + head * HEAD_VECS + i], kv_scaled(block, k_at + at + i));
 		}
 		score *= SCALE;
+{%- if .Capped %}
+		score = soft_cap(score, CAP);
+{%- end %}
 		let m = max(most, score);
 		let keep = exp(most - m);
 		let p = exp(score - m);

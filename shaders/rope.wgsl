@@ -1,6 +1,7 @@
 // Rope rotates q in place, rotates k, and writes k and v into their KV pages: Su et al. 2021 (RoFormer), Kwon et al. 2023.
 // A lane takes 4 elements of one head of one row: two rotated pairs, or 4 elements that are not rotated. With int8 pages a
-// workgroup takes whole heads, whose lanes agree on the scale: max|v| / 127, elements rounded to even.
+// workgroup takes whole heads, whose lanes agree on the scale: max|v| / 127, elements rounded to even. So it does where heads of q and k are
+// normalised first: v / sqrt(mean(v²) + eps) * gain, for LayerNorm with the mean taken off.
 // Grid: ceil(rows * (HEADS + 2 KV_HEADS) * HEAD_VECS / LANES) workgroups.
 {% .StepWGSL %}
 {% .Binding %} var<uniform> step: Step;
@@ -8,6 +9,13 @@
 {% .Binding %} var<storage, read_write> qkv: array<f32>;
 {%- range $c := seq .Chunks %}
 {% $.Binding %} var<storage, read_write> kv{% $c %}: array<{% if or $.Half $.Int8 %}u32{% else %}f32{% end %}>;
+{%- end %}
+{%- if .Norm %}
+{% .Binding %} var<storage, read> gain: array<f32>;
+var<workgroup> parts: array<f32, 64>; // of each lane
+{%- if .Means %}
+var<workgroup> means: array<f32, 64>;
+{%- end %}
 {%- end %}
 {% if .Int8 %}
 var<workgroup> values: array<f32, 256>; // 4 of each lane, in the order of a head
@@ -39,7 +47,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	let head = (id / HEAD_VECS) % (HEADS + 2u * KV_HEADS);
 	let row = id / HEAD_VECS / (HEADS + 2u * KV_HEADS);
 	let live = local < LANES && row < step.rows;
-{%- if not .Int8 %}
+{%- if not (or .Int8 .Norm) %}
 	if (!live) { return; }
 {%- end %}
 	let base = row * Q_VECS * 4u + head * HEAD_VECS * 4u;
@@ -62,8 +70,31 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		c = qkv[base + hi];
 		d = qkv[base + hi + 1u];
 	}
+{%- if .Norm %}
+	let begin = local / HEAD_VECS * HEAD_VECS; // lane of this head
+	var mean = 0.0;
+{%- if .Means %}
+	means[local] = (a + b) + (c + d);
+	workgroupBarrier();
+	for (var i = 0u; i < HEAD_VECS; i++) { mean += means[min(begin + i, 63u)]; }
+	mean /= f32(HEAD_VECS * 4u);
+{%- end %}
+	let centred = vec4<f32>(a, b, c, d) - mean;
+	parts[local] = dot(centred, centred);
+	workgroupBarrier();
+	if (live && head < HEADS + KV_HEADS) {
+		var square = 0.0;
+		for (var i = 0u; i < HEAD_VECS; i++) { square += parts[begin + i]; }
+		let by = inverseSqrt(square / f32(HEAD_VECS * 4u) + EPS);
+		let g = head * HEAD_VECS * 4u;
+		a = centred.x * by * gain[g + lo];
+		b = centred.y * by * gain[g + lo + 1u];
+		c = centred.z * by * gain[g + hi];
+		d = centred.w * by * gain[g + hi + 1u];
+	}
+{%- end %}
 	if (live && rotated) {
-		let at = step.rotations + row * ROTATED + quad * 4u;
+		let at = {% .Rotations %} + row * ROTATED + quad * 4u;
 		let cos0 = bitcast<f32>(input[at]);
 		let sin0 = bitcast<f32>(input[at + 1u]);
 		let cos1 = bitcast<f32>(input[at + 2u]);
@@ -84,7 +115,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		d = c0 * sin1 + d0 * cos1;
 {%- end %}
 	}
-	if (live && rotated && head < HEADS) {
+	if (live && {% if .Norm %}{% else %}rotated && {% end %}head < HEADS) {
 		qkv[base + lo] = a;
 		qkv[base + lo + 1u] = b;
 		qkv[base + hi] = c;
@@ -113,7 +144,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 		(quantize(values[at + 2u], inverse) << 16u) | (quantize(values[at + 3u], inverse) << 24u));
 	if (quad == 0u) { kv_store(slot / SLOTS, SCALES_AT + token, bitcast<u32>(top * (1.0 / 127.0))); }
 {%- else %}
-	if (head < HEADS) { return; }
+	if ({% if .Norm %}!live || {% end %}head < HEADS) { return; }
 	let slot = input[step.slots + row];
 	// Keys' heads come first, values' after: the order of a block.
 	let at = ((head - HEADS) * SLOTS + slot % SLOTS) * HEAD_VECS * 4u;

@@ -26,10 +26,12 @@ type Step struct {
 	CopyCount  uint32
 	Fed        uint32 // words of candidates of each output of the step before
 	Targets    uint32 // offset: the token that each output is scored for
+
+	LocalRotations uint32 // offset: as Rotations, for layers with angles of their own
 }
 
 // stepBytes is the size of Step as a uniform.
-const stepBytes = 16 * 4
+const stepBytes = 17 * 4
 
 // StepBytes is the size a uniform buffer for a Step needs.
 const StepBytes = (stepBytes + 15) &^ 15

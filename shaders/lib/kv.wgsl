@@ -63,6 +63,11 @@ fn split_length(context: u32) -> u32 {
 }
 {%- end %}
 
+{%- define "window" %}
+// window_start is the first token that is read of a context: that of the block with the first in its window.
+fn window_start(context: u32) -> u32 { return (max(context, WINDOW) - WINDOW) / SLOTS * SLOTS; }
+{% end %}
+
 {%- define "kv_store" %}
 // kv_store writes elements at and at + 1 of a block, at an even.
 fn kv_store(block: u32, at: u32, a: f32, b: f32) {

@@ -27,11 +27,26 @@
 {%- end %}
 
 {%- define "finish" %}
-{%- if .Gate %}{% template "activation" . %}{% end %}
+{%- if .Activates %}{% template "activation" . %}{% end %}
+{%- if .Capped %}{% template "soft_cap" . %}{% end %}
 // finish stores output n of token t.
 fn finish(t: u32, n: u32, value: f32) {
 	let i = t * Y_STRIDE + Y_OFFSET + n;
+{%- if .Ends %}
+	var v = value{% if .Bias %} + bias[Y_OFFSET + n]{% end %};
+{%- if and .Activates (not .Gate) %}
+	v = activation(v);
+{%- end %}
+{%- if .Scaled %}
+	v *= FACTOR;
+{%- end %}
+{%- if .Capped %}
+	v = soft_cap(v, CAP);
+{%- end %}
+	y[i] = {% if .Residual %}y[i] + {% end %}v;
+{%- else %}
 	y[i] = {% if .Residual %}y[i] + {% end %}value{% if .Bias %} + bias[Y_OFFSET + n]{% end %};
+{%- end %}
 }
 {%- end %}
 
@@ -76,7 +91,7 @@ fn store_pair(t: u32, n: u32, v: vec2<f32>) {
 	let i = n % HEAD_DIM;
 	var r = v{% if .Bias %} + vec2<f32>(bias[n], bias[n + 1u]){% end %};
 	if (head < HEADS + KV_HEADS && i < ROTATED) {
-		let at = step.rotations + t * ROTATED + i;
+		let at = {% .Rope.Angles %} + t * ROTATED + i;
 		let cos_ = bitcast<f32>(input[at]);
 		let sin_ = bitcast<f32>(input[at + 1u]);
 		r = vec2<f32>(r.x * cos_ - r.y * sin_, r.x * sin_ + r.y * cos_);
@@ -99,8 +114,3 @@ fn store(t: u32, n: u32, v: vec4<f32>) {
 {%- end %}
 }
 {%- end %}
-
-{%- define "activation" %}
-// activation is SiLU: v * sigmoid(v).
-fn activation(v: f32) -> f32 { return v / (1.0 + exp(-v)); }
-{% end %}
