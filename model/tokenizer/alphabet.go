@@ -28,13 +28,13 @@ func init() {
 
 // spellOut returns the bytes that text, written in the byte alphabet, stands for.
 // It reports false if text has a rune outside the alphabet.
-func spellOut(text string) ([]byte, bool) {
+func spellOut(text string) (string, bool) {
 	out := make([]byte, 0, len(text))
 	for _, r := range text {
 		if r >= alphabetEnd || runeToByte[r] < 0 {
-			return nil, false
+			return "", false
 		}
 		out = append(out, byte(runeToByte[r]))
 	}
-	return out, true
+	return string(out), true
 }

@@ -2,9 +2,12 @@ package tokenizer
 
 import "fmt"
 
-// Differs returns an error that says how the ids of another tokenizer differ in meaning, or nil: texts, kinds, and which tokens
-// begin a text or end one.
+// Differs returns an error that says how the ids of another tokenizer differ in meaning, or nil: how tokens are spelled, texts, kinds, and which
+// tokens begin a text or end one.
 func (t *Tokenizer) Differs(other *Tokenizer) error {
+	if t.kind != other.kind {
+		return fmt.Errorf("tokenizer: kind %s against %s", other.kind, t.kind)
+	}
 	if t.Size() != other.Size() {
 		return fmt.Errorf("tokenizer: %d tokens against %d", other.Size(), t.Size())
 	}

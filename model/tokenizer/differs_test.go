@@ -22,6 +22,7 @@ func TestDiffers(t *testing.T) {
 		{bytesAnd("gpt-2", nil, token{"ab", KindUserDefined}, end), `tokenizer: 1 of 258 tokens differ, the first is 256: "ab" of kind 4 against "ab" of kind 1`},
 		{base.with("tokenizer.ggml.eos_token_id", uint64(256)), "tokenizer: token 256 ends a text against 257"},
 		{base.with("tokenizer.ggml.bos_token_id", uint64(256)), "tokenizer: token 256 begins a text against -1"},
+		{plain("llama"), "tokenizer: kind llama against gpt2"},
 	} {
 		require.EqualError(t, target.Differs(mustNew(t, c.other)), c.want)
 	}

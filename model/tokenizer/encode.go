@@ -1,5 +1,7 @@
 package tokenizer
 
+import "strings"
+
 // EncodeOptions says how text becomes tokens. Its zero value takes text literally and adds nothing.
 type EncodeOptions struct {
 	// AddSpecial adds BOS before and EOS after the text where the model's rules say so. A BOS that the text itself
@@ -10,45 +12,38 @@ type EncodeOptions struct {
 	ParseSpecial bool
 }
 
-// Encode returns the tokens of text. Any bytes will do: what is not valid UTF-8 survives too, byte by byte.
+// Encode returns the tokens of text. Any bytes will do. Byte-level and byte-fallback vocabularies keep what is not valid UTF-8 too, byte by byte.
 func (t *Tokenizer) Encode(text string, opts EncodeOptions) []int32 {
+	var w work
+	return t.encode(text, opts, &w)
+}
+
+func (t *Tokenizer) encode(text string, opts EncodeOptions, w *work) []int32 {
 	// A token is 3 to 4 bytes of usual text.
 	ids := make([]int32, 0, len(text)/3+2)
-	if opts.AddSpecial && t.addBOS {
-		ids = append(ids, t.bos)
+	if opts.AddSpecial && t.before != none {
+		ids = append(ids, t.before)
 	}
 	literal := &t.user
 	if opts.ParseSpecial {
 		literal = &t.marked
 	}
-	var g merger
 	for text != "" {
-		start, end, id := literal.find(text)
-		ids = t.encodePlain(ids, text[:start], &g)
-		if id != none {
-			ids = append(ids, id)
+		start, end, id := literal.find(text, &w.steps)
+		if start > 0 {
+			ids = t.model.encode(ids, text[:start], w)
 		}
 		text = text[end:]
-	}
-	if opts.AddSpecial && t.addEOS {
-		ids = append(ids, t.eos)
-	}
-	return ids
-}
-
-// encodePlain adds the tokens of text, in which no token is literal any more.
-func (t *Tokenizer) encodePlain(ids []int32, text string, g *merger) []int32 {
-	for text != "" {
-		n := t.split(text)
-		word := text[:n]
-		text = text[n:]
-		if t.ignoreMerges {
-			if id, ok := t.words[word]; ok {
-				ids = append(ids, id)
-				continue
-			}
+		if id == none {
+			break
 		}
-		ids = g.encode(ids, &t.merges, word)
+		ids = append(ids, id)
+		if t.strips != nil && t.strips[id] {
+			text = strings.TrimLeft(text, " \t\n\v\f\r")
+		}
+	}
+	if opts.AddSpecial && t.after != none {
+		ids = append(ids, t.after)
 	}
 	return ids
 }

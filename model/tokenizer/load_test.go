@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,10 +17,11 @@ func TestNewRefuses(t *testing.T) {
 		want  string // of the error
 	}{
 		{"tokenizer.ggml.model", nil, "tokenizer.ggml.model is missing"},
-		{"tokenizer.ggml.model", "llama", `tokenizer.ggml.model "llama" is not supported (gpt2)`},
+		{"tokenizer.ggml.model", "rwkv", `tokenizer.ggml.model "rwkv" is not supported (bert, gemma4, gpt2, llama, t5)`},
+		{"tokenizer.ggml.model", "llama", "tokenizer.ggml.scores is missing"},
+		{"tokenizer.ggml.model", "t5", "tokenizer.ggml.scores is missing"},
 		{"tokenizer.ggml.pre", nil, "tokenizer.ggml.pre is missing"},
-		{"tokenizer.ggml.pre", "falcon", `tokenizer.ggml.pre "falcon" is not supported (a.x-4.0, `},
-		{"tokenizer.ggml.pre", "deepseek-coder", `"deepseek-coder" is not supported`},
+		{"tokenizer.ggml.pre", "jina-v2-code", `tokenizer.ggml.pre "jina-v2-code" is not supported (a.x-4.0, `},
 		{"tokenizer.ggml.pre", "", `tokenizer.ggml.pre "" is not supported`},
 		{"tokenizer.ggml.tokens", nil, "tokenizer.ggml.tokens is missing or empty"},
 		{"tokenizer.ggml.tokens", []string{}, "tokenizer.ggml.tokens is missing or empty"},
@@ -42,8 +44,16 @@ func TestNewRefuses(t *testing.T) {
 	}
 	_, err := New(bytesAnd("gpt-2", nil, token{"a", KindNormal}))
 	assert.EqualError(t, err, `tokenizer: token "a" has two ids, 97 and 256`)
-	_, err = New(bytesAnd("gpt-2", nil, token{"<0x0A>", kindByte}))
-	assert.EqualError(t, err, `tokenizer: token 256 "<0x0A>" is of type 6 (byte), which gpt2 vocabularies don't have`)
+	_, err = New(plain("llama", scored{"<0x0A", KindByte, 0}))
+	assert.EqualError(t, err, `tokenizer: token 259 "<0x0A" is of type 6 (byte), but spells none`)
+	_, err = New(plain("llama").with("tokenizer.ggml.scores", []float64{1}))
+	assert.EqualError(t, err, "tokenizer: tokenizer.ggml.scores has 1 values for 259 tokens")
+	_, err = New(plain("t5", scored{"a", KindNormal, math.NaN()}))
+	assert.EqualError(t, err, `tokenizer: tokenizer.ggml.scores has no number for token 259 "a"`)
+	_, err = New(plain("llama").with("tokenizer.ggml.unknown_token_id", uint64(259)))
+	assert.EqualError(t, err, "tokenizer: tokenizer.ggml.unknown_token_id is 259, but there are 259 tokens")
+	_, err = New(bytesAnd("gpt-2", nil, token{"<0x0A>", KindByte}))
+	assert.EqualError(t, err, `tokenizer: token 256 "<0x0A>" is of type 6 (byte), which vocabularies in the byte alphabet don't have`)
 }
 
 func TestAddSpecial(t *testing.T) {
@@ -98,6 +108,29 @@ func TestEndOfGeneration(t *testing.T) {
 	assert.False(t, tok.EOG(-1))
 }
 
+// TestEndsThatAreNone: texts that end generation, but not beside others.
+func TestEndsThatAreNone(t *testing.T) {
+	for _, tt := range []struct {
+		texts []string
+		ends  int // how many of them
+	}{
+		{[]string{"<|end|>"}, 1},
+		{[]string{"<|return|>", "<|call|>", "<|end|>"}, 2},
+		{[]string{"<|return|>", "<|end|>"}, 2},
+		{[]string{"<|flush|>", "<|calls|>", "<|end|>"}, 2},
+		{[]string{"<|tool_response>", "</s>"}, 1},
+	} {
+		var more []token
+		for _, text := range tt.texts {
+			more = append(more, token{text, KindNormal})
+		}
+		tok := mustNew(t, bytesAnd("gpt-4o", nil, more...))
+		for i, text := range tt.texts {
+			assert.Equal(t, i < tt.ends, tok.EOG(int32(256+i)), "%s of %v", text, tt.texts)
+		}
+	}
+}
+
 func TestFIM(t *testing.T) {
 	tokens := bytesAnd("qwen2", nil, token{"<|fim_prefix|>", KindControl}, token{"<|fim_suffix|>", KindControl}, token{"<here>", KindControl})
 	_, _, _, ok := mustNew(t, tokens).FIM()
@@ -105,6 +138,10 @@ func TestFIM(t *testing.T) {
 	prefix, suffix, middle, ok := mustNew(t, tokens.with("tokenizer.ggml.fim_mid_token_id", uint64(258))).FIM()
 	assert.True(t, ok)
 	assert.Equal(t, []int32{256, 257, 258}, []int32{prefix, suffix, middle})
+	old := plain("llama", scored{"▁<PRE>", KindNormal, 0}, scored{"▁<SUF>", KindNormal, 0}, scored{"<here>", KindControl, 0}).with("tokenizer.ggml.middle_token_id", uint64(261))
+	prefix, suffix, middle, ok = mustNew(t, old).FIM()
+	assert.True(t, ok)
+	assert.Equal(t, []int32{259, 260, 261}, []int32{prefix, suffix, middle})
 }
 
 func TestPieces(t *testing.T) {
@@ -129,6 +166,13 @@ func TestPieces(t *testing.T) {
 	assert.Equal(t, KindUndefined, tok.Kind(-1))
 	assert.Equal(t, 264, tok.Size())
 	assert.Equal(t, " the", tok.Decode([]int32{256, 257, 259, 999}))
+
+	for id, want := range map[int32][2]string{0: {"", "<unk>"}, 3 + 0xc3: {"\xc3", "\xc3"}, 259: {" a  b", " a  b"}, 260: {" c", " c"}, 261: {"▁x", "▁x"}} {
+		for _, model := range []string{"llama", "t5", "bert"} {
+			tok := mustNew(t, plain(model, scored{"▁a▁▁b", KindNormal, 0}, scored{" c", KindNormal, 0}, scored{"▁x", KindUserDefined, 0}))
+			assert.Equal(t, want, [2]string{string(tok.Piece(id)), string(tok.Render(id))}, "%s: %d", model, id)
+		}
+	}
 }
 
 func TestGopher(t *testing.T) {

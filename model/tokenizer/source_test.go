@@ -1,8 +1,11 @@
 package tokenizer
 
 import (
+	"fmt"
 	"maps"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -74,4 +77,66 @@ func gopher(t testing.TB) *Tokenizer {
 	require.NoError(t, err)
 	defer f.Close()
 	return mustNew(t, f)
+}
+
+// scored is a token of a vocabulary with scores.
+type scored struct {
+	text  string
+	kind  Kind
+	score float64
+}
+
+// plain returns a definition in UTF-8: unknown, BOS and EOS as tokens 0 to 2, the 256 bytes as 3 to 258, and then more.
+func plain(model string, more ...scored) source {
+	all := []scored{{"<unk>", KindUnknown, 0}, {"<s>", KindControl, 0}, {"</s>", KindControl, 0}}
+	for b := range 256 {
+		all = append(all, scored{fmt.Sprintf("<0x%02X>", b), KindByte, 0})
+	}
+	return listed(model, append(all, more...)...).with("tokenizer.ggml.bos_token_id", uint64(1)).with("tokenizer.ggml.eos_token_id", uint64(2))
+}
+
+// listed returns a definition of nothing but tokens.
+func listed(model string, all ...scored) source {
+	var texts []string
+	var types []int64
+	var scores []float64
+	for _, x := range all {
+		texts, types, scores = append(texts, x.text), append(types, int64(x.kind)), append(scores, x.score)
+	}
+	return source{
+		"tokenizer.ggml.model": model, "tokenizer.ggml.tokens": texts, "tokenizer.ggml.token_type": types, "tokenizer.ggml.scores": scores,
+	}
+}
+
+// retold returns the built-in vocabulary's whole runes as tokens of another kind, the first with the highest score.
+func retold(t testing.TB, model string) source {
+	tok := gopher(t)
+	var more []scored
+	seen := map[string]bool{}
+	for id := range int32(tok.Size()) {
+		piece := tok.Piece(id)
+		if model != "gemma4" && nextWord(string(piece)) < len(piece) { // SentencePiece's have spaces before words alone
+			continue
+		}
+		if tok.Kind(id) == KindNormal && utf8.Valid(piece) {
+			more = append(more, scored{strings.ReplaceAll(string(piece), " ", spaceMark), KindNormal, -1 - float64(id)/1000})
+			seen[string(piece)] = true
+		}
+	}
+	src := plain(model, more...)
+	switch model {
+	case "gemma4":
+		var merges []string
+		for _, x := range more { // every way to make a token of two
+			for i := range x.text {
+				if left, right := x.text[:i], x.text[i:]; seen[unescapeSpaces(left)] && seen[unescapeSpaces(right)] {
+					merges = append(merges, left+" "+right)
+				}
+			}
+		}
+		src = src.with("tokenizer.ggml.merges", merges)
+	case "t5":
+		src = src.with("tokenizer.ggml.add_space_prefix", true)
+	}
+	return src
 }

@@ -1,5 +1,5 @@
-// Package tokenizer turns text into token ids and back, for the byte-level BPE tokenizers that GGUF files carry
-// (tokenizer.ggml.model "gpt2").
+// Package tokenizer turns text into token ids and back, for the tokenizers that GGUF files carry: byte-pair encoding over bytes or runes
+// (tokenizer.ggml.model "gpt2", "gemma4"), SentencePiece's two kinds ("llama", "t5") and WordPiece ("bert").
 //
 // It does no I/O: a definition is read once from a [Source]. A [Tokenizer] never changes afterwards and may be used
 // by many goroutines at once. Where a choice had to be made it is llama.cpp's, so that a file gives the same ids here
@@ -25,12 +25,12 @@ type Kind uint8
 // The kinds of token.
 const (
 	KindUndefined   Kind = 0 // not a token, or of a type this package doesn't know; never produced, decodes to nothing
-	KindNormal      Kind = 1 // a piece of text, spelled in the byte alphabet
+	KindNormal      Kind = 1 // a piece of text, spelled in the byte alphabet or with ▁ for spaces
 	KindUnknown     Kind = 2 // stands for what the vocabulary can't spell; treated as control
 	KindControl     Kind = 3 // structure, not text: BOS, EOS, turn marks; found in text only if asked for
 	KindUserDefined Kind = 4 // literal text, always found in text before everything else
 	KindUnused      Kind = 5 // padding of the vocabulary; never produced, decodes to nothing
-	kindByte        Kind = 6 // <0x0A>; of SentencePiece vocabularies only, refused by New
+	KindByte        Kind = 6 // one byte, spelled <0x0A>; not in vocabularies in the byte alphabet
 )
 
 // special reports whether tokens of kind k are structure rather than text.
@@ -41,20 +41,21 @@ const none int32 = -1
 
 // Tokenizer is one vocabulary with its rules. Make one with [New].
 type Tokenizer struct {
+	kind   string           // tokenizer.ggml.model
 	texts  []string         // by id: as the file spells them
 	kinds  []Kind           // by id
 	pieces [][]byte         // by id: the bytes the token stands for; a special token's text
 	words  map[string]int32 // bytes of a token that text may become without being special → its id
 
-	split        func(text string) int // bytes of the first pre-token of a non-empty text
-	ignoreMerges bool                  // a pre-token that is a token is taken whole, whatever the merges say
-	merges       mergeTable
-	user, marked trie // user-defined tokens; these and the special ones
+	model        model
+	spacePrefix  bool   // text has a space put before it
+	user, marked trie   // user-defined tokens; these and the special ones
+	strips       []bool // by id: white space after a literal token goes away; nil: none does
 
-	bos, eos       int32 // or none
-	addBOS, addEOS bool
-	eog            map[int32]bool
-	roles          map[string]int32 // by the key that names it: the token, or none
+	bos, eos      int32 // or none
+	before, after int32 // what AddSpecial adds, or none
+	eog           map[int32]bool
+	roles         map[string]int32 // by the key that names it: the token, or none
 }
 
 // Size returns the number of tokens; ids are 0 to Size()-1.
@@ -86,7 +87,7 @@ func (t *Tokenizer) Kind(id int32) Kind {
 	return t.kinds[id]
 }
 
-// Text returns id as the vocabulary spells it: a normal token in the byte alphabet ("Ġthe" for " the"), a special or
+// Text returns id as the vocabulary spells it: a normal token in the byte alphabet ("Ġthe" for " the") or with ▁ for spaces, a special or
 // user-defined one literally. It returns "" if id is not a token.
 func (t *Tokenizer) Text(id int32) string {
 	if !t.has(id) {

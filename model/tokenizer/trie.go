@@ -4,20 +4,15 @@ package tokenizer
 // A search takes time linear in the text, times the length of the longest token in the worst case.
 type trie struct {
 	first [256]int32 // by byte: the node below the root, or 0
-	below map[edge]int32
-	ids   []int32 // by node: the token that ends there, or none; node 0 is the root
+	below table      // by node and byte: another node
+	ids   []int32    // by node: the token that ends there, or none; node 0 is the root
 }
 
-// edge leads from a node, by a byte, to another.
-type edge struct {
-	node int32
-	b    byte
-}
+func edge(node int32, b byte) uint64 { return uint64(node)<<8 | uint64(b) }
 
 // add makes text, which must not be empty, a token to be found.
 func (t *trie) add(text string, id int32) {
-	if t.below == nil {
-		t.below = map[edge]int32{}
+	if t.ids == nil {
 		t.ids = []int32{none}
 	}
 	node := int32(0)
@@ -29,7 +24,7 @@ func (t *trie) add(text string, id int32) {
 			if node == 0 {
 				t.first[text[i]] = next
 			} else {
-				t.below[edge{node, text[i]}] = next
+				t.below.add(edge(node, text[i]), next)
 			}
 		}
 		node = next
@@ -37,11 +32,15 @@ func (t *trie) add(text string, id int32) {
 	t.ids[node] = id
 }
 
+// next returns the node below node by a byte, or 0.
 func (t *trie) next(node int32, b byte) int32 {
 	if node == 0 {
 		return t.first[b]
 	}
-	return t.below[edge{node, b}]
+	if next, ok := t.below.get(edge(node, b)); ok {
+		return next
+	}
+	return 0
 }
 
 // find returns the first token in text, the longest of those that begin there: it is text[start:end].
@@ -49,21 +48,24 @@ func (t *trie) next(node int32, b byte) int32 {
 //
 // llama.cpp looks for the longest token of all first, then for the next; the two differ only where tokens overlap
 // in the text without one containing the other.
-func (t *trie) find(text string) (start, end int, id int32) {
+// steps counts the steps taken.
+func (t *trie) find(text string, steps *int) (start, end int, id int32) {
 	if len(t.ids) == 0 {
 		return len(text), len(text), none
 	}
 	for start := range len(text) {
 		node := t.first[text[start]]
 		end, id := 0, none
+		*steps++
 		for i := start + 1; node != 0; i++ {
+			*steps++
 			if t.ids[node] != none {
 				end, id = i, t.ids[node]
 			}
 			if i == len(text) {
 				break
 			}
-			node = t.below[edge{node, text[i]}]
+			node = t.next(node, text[i])
 		}
 		if id != none {
 			return start, end, id

@@ -38,7 +38,7 @@ func TestTrieFindsFirstLongest(t *testing.T) {
 				}
 			}
 		}
-		start, end, id := tr.find(text)
+		start, end, id := tr.find(text, new(int))
 		require.Equal(t, []int{wantStart, wantEnd, int(want)}, []int{start, end, int(id)}, "%q in %q", tokens, text)
 	}
 }
