@@ -11,6 +11,7 @@ import (
 
 	"umbra/model/gguf"
 	"umbra/model/hf"
+	"umbra/model/hf/hftest"
 	"umbra/model/quant"
 	"umbra/model/safetensors"
 	write "umbra/model/safetensors/safetensorstest"
@@ -95,18 +96,18 @@ func (w weights4) awq(name string) []write.Tensor {
 }
 
 // tiny is a folder of one layer with a q and a down projection, packed.
-func tiny(config map[string]any, tensors ...write.Tensor) disk {
-	d := disk{config: map[string]any{"model_type": "llama", "hidden_act": "silu", "hidden_size": 128, "num_hidden_layers": 1, "num_attention_heads": 4,
+func tiny(config map[string]any, tensors ...write.Tensor) hftest.Folder {
+	d := hftest.Folder{Config: map[string]any{"model_type": "llama", "hidden_act": "silu", "hidden_size": 128, "num_hidden_layers": 1, "num_attention_heads": 4,
 		"num_key_value_heads": 2, "intermediate_size": 256, "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "tie_word_embeddings": true}}
 	for k, v := range config {
-		d.config[k] = v
+		d.Config[k] = v
 	}
-	d.tensors = append(tensors, write.Floats("model.embed_tokens.weight", safetensors.F16, make([]float32, 256*128), 256, 128))
+	d.Tensors = append(tensors, write.Floats("model.embed_tokens.weight", safetensors.F16, make([]float32, 256*128), 256, 128))
 	vocab := map[string]int{}
 	for b := range 256 {
 		vocab[fmt.Sprint(b)] = b
 	}
-	d.tokenizer = map[string]any{"model": map[string]any{"type": "BPE", "vocab": vocab, "merges": []string{"1 2"}},
+	d.Tokenizer = map[string]any{"model": map[string]any{"type": "BPE", "vocab": vocab, "merges": []string{"1 2"}},
 		"pre_tokenizer": map[string]any{"type": "ByteLevel", "add_prefix_space": false}}
 	return d
 }
@@ -132,7 +133,7 @@ func TestPacked(t *testing.T) {
 			w := random4(r, 128, 128, c.group, c.zero)
 			tensors := append(c.pack(w, "model.layers.0.self_attn.o_proj"), c.pack(w, "model.layers.0.self_attn.q_proj")...)
 			tensors = append(tensors, write.Floats("model.layers.0.self_attn.o_proj.bias", safetensors.F16, make([]float32, 128), 128))
-			f, err := hf.Open(tiny(map[string]any{"quantization_config": c.config}, tensors...).save(t))
+			f, err := hf.Open(tiny(map[string]any{"quantization_config": c.config}, tensors...).Save(t, t.TempDir()))
 			require.NoError(t, err)
 			defer f.Close()
 			want := w.values()
@@ -143,7 +144,7 @@ func TestPacked(t *testing.T) {
 			assert.Equal(t, want, got)
 			q, _ := f.Tensor("blk.0.attn_q.weight")
 			require.NoError(t, quant.Dequantize(q.Type, f.Data(q), got))
-			assert.Equal(t, want, toHalves(got, 4, 128))
+			assert.Equal(t, want, hftest.Halves(got, 4, 128))
 			assert.Equal(t, f.Data(q)[777:1999], f.Range(q, 777, 1999))
 			_, bias := f.Tensor("blk.0.attn_output.bias")
 			assert.False(t, bias, "a bias of zeros that the packer added")
@@ -184,7 +185,7 @@ func TestPackedRefuses(t *testing.T) {
 		{good, odd, "no half"},
 		{good, w.gptq(name)[:1], "qzeros and scales"},
 	} {
-		_, err := hf.Open(tiny(map[string]any{"quantization_config": c.config}, c.tensors...).save(t))
+		_, err := hf.Open(tiny(map[string]any{"quantization_config": c.config}, c.tensors...).Save(t, t.TempDir()))
 		require.ErrorContains(t, err, c.says)
 	}
 }

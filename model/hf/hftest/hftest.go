@@ -1,10 +1,10 @@
-package hf_test
+// Package hftest writes GGUF files as the folders that transformers would keep the same models in, for tests: the reverse of package hf, said in its own
+// words.
+package hftest
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,22 +15,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"umbra/model/gguf"
+	"umbra/model/quant"
 	"umbra/model/safetensors"
 	write "umbra/model/safetensors/safetensorstest"
 )
 
-// disk is a folder that a test writes.
-type disk struct {
-	config, tokenizer map[string]any
-	tensors           []write.Tensor
-	shards            int // files; 0 is one without an index
-	files             map[string]string
+// Folder is a folder to be written.
+type Folder struct {
+	Config, Tokenizer map[string]any
+	Tensors           []write.Tensor
+	Shards            int               // files; 0 is one without an index
+	Files             map[string]string // others, by their names
 }
 
-// save writes the folder.
-func (d disk) save(t testing.TB) string {
+// Save writes the folder into one that is there, and returns its name.
+func (d Folder) Save(t testing.TB, dir string) string {
 	t.Helper()
-	dir := t.TempDir()
 	put := func(name string, data []byte) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o666))
 	}
@@ -39,23 +39,23 @@ func (d disk) save(t testing.TB) string {
 		require.NoError(t, err)
 		put(name, text)
 	}
-	object("config.json", d.config)
-	if d.tokenizer != nil {
-		object("tokenizer.json", d.tokenizer)
+	object("config.json", d.Config)
+	if d.Tokenizer != nil {
+		object("tokenizer.json", d.Tokenizer)
 	}
-	for name, text := range d.files {
+	for name, text := range d.Files {
 		put(name, []byte(text))
 	}
-	if d.shards == 0 {
-		put("model.safetensors", write.File(d.tensors))
+	if d.Shards == 0 {
+		put("model.safetensors", write.File(d.Tensors))
 		return dir
 	}
 	index := map[string]string{}
-	for i := range d.shards {
-		name := fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, d.shards)
+	for i := range d.Shards {
+		name := fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, d.Shards)
 		var part []write.Tensor
-		for j, x := range d.tensors {
-			if j%d.shards == i {
+		for j, x := range d.Tensors {
+			if j%d.Shards == i {
 				part, index[x.Name] = append(part, x), name
 			}
 		}
@@ -65,8 +65,8 @@ func (d disk) save(t testing.TB) string {
 	return dir
 }
 
-// style is how transformers stores what a GGUF file of an architecture has: the reverse of package hf, said in its own words.
-type style struct {
+// Style is how transformers stores what a GGUF file of an architecture has.
+type Style struct {
 	kind    string
 	act     string
 	config  map[string]any    // beyond what all have
@@ -74,7 +74,7 @@ type style struct {
 	top     map[string]string
 	prefix  string // of all but the head
 	halves  bool   // q and k have halves
-	less1   bool   // gains less one
+	Less1   bool   // gains less one
 	conv1d  bool   // matrices transposed
 }
 
@@ -89,8 +89,8 @@ var commonModules = map[string]string{
 
 var gemmaModules = map[string]string{"post_attention_norm": "post_attention_layernorm", "ffn_norm": "pre_feedforward_layernorm", "post_ffw_norm": "post_feedforward_layernorm"}
 
-// styles are by the names of files in testdata/oracle/arch.
-var styles = map[string]style{
+// Styles are by the names of files in testdata/oracle/arch.
+var Styles = map[string]Style{
 	"llama-linear-rope": {kind: "llama", act: "silu", halves: true, config: map[string]any{"rope_scaling": map[string]any{"type": "linear", "factor": 2}}},
 	"llama-mha-tied":    {kind: "mistral", act: "silu", halves: true},
 	"llama-yarn": {kind: "llama", act: "silu", halves: true, config: map[string]any{
@@ -103,10 +103,10 @@ var styles = map[string]style{
 	"qwen3":    {kind: "qwen3", act: "silu"},
 	"qwen2moe": {kind: "qwen2_moe", act: "silu", config: map[string]any{"moe_intermediate_size": 32, "shared_expert_intermediate_size": 48, "norm_topk_prob": false}},
 	"qwen3moe": {kind: "qwen3_moe", act: "silu", config: map[string]any{"moe_intermediate_size": 32, "norm_topk_prob": true, "mlp_only_layers": []any{}}},
-	"gemma":    {kind: "gemma", act: "gelu", less1: true},
-	"gemma2": {kind: "gemma2", act: "gelu_pytorch_tanh", less1: true, modules: gemmaModules, config: map[string]any{"sliding_window": 16, "query_pre_attn_scalar": 24,
+	"gemma":    {kind: "gemma", act: "gelu", Less1: true},
+	"gemma2": {kind: "gemma2", act: "gelu_pytorch_tanh", Less1: true, modules: gemmaModules, config: map[string]any{"sliding_window": 16, "query_pre_attn_scalar": 24,
 		"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0}},
-	"gemma3": {kind: "gemma3_text", act: "gelu_pytorch_tanh", less1: true, modules: gemmaModules, config: map[string]any{"sliding_window": 16, "query_pre_attn_scalar": 24,
+	"gemma3": {kind: "gemma3_text", act: "gelu_pytorch_tanh", Less1: true, modules: gemmaModules, config: map[string]any{"sliding_window": 16, "query_pre_attn_scalar": 24,
 		"rope_theta": 1e6, "rope_local_base_freq": 10000.0, "sliding_window_pattern": 6}},
 	"phi2": {kind: "phi", act: "gelu_new", config: map[string]any{"partial_rotary_factor": 0.5}, top: map[string]string{"output_norm": "final_layernorm"},
 		modules: map[string]string{"attn_output": "self_attn.dense", "ffn_up": "mlp.fc1", "ffn_down": "mlp.fc2"}},
@@ -129,8 +129,8 @@ var styles = map[string]style{
 	"exaone4":  {kind: "exaone4", act: "silu", modules: map[string]string{"post_attention_norm": "post_attention_layernorm", "post_ffw_norm": "post_feedforward_layernorm"}},
 }
 
-// folderOf writes a GGUF file of F32 as transformers would have it.
-func folderOf(t testing.TB, f *gguf.File, s style) disk {
+// FolderOf writes a GGUF file as transformers would have it, in F32.
+func FolderOf(t testing.TB, f *gguf.File, s Style) Folder {
 	t.Helper()
 	arch, _ := f.String("general.architecture")
 	number := func(key string) any {
@@ -140,51 +140,60 @@ func folderOf(t testing.TB, f *gguf.File, s style) disk {
 		}
 		return float64(float32(v))
 	}
-	d := disk{config: map[string]any{"model_type": s.kind, "hidden_act": s.act}}
+	d := Folder{Config: map[string]any{"model_type": s.kind, "hidden_act": s.act}}
 	for name, key := range map[string]string{"max_position_embeddings": "context_length", "hidden_size": "embedding_length", "num_hidden_layers": "block_count",
 		"intermediate_size": "feed_forward_length", "num_attention_heads": "attention.head_count", "num_key_value_heads": "attention.head_count_kv",
 		"head_dim": "attention.key_length", "rms_norm_eps": "attention.layer_norm_rms_epsilon", "layer_norm_eps": "attention.layer_norm_epsilon",
 		"rope_theta": "rope.freq_base", "num_experts": "expert_count", "num_experts_per_tok": "expert_used_count"} {
 		if v := number(key); v != nil {
-			d.config[name] = v
+			d.Config[name] = v
 		}
 	}
 	for k, v := range s.config {
-		d.config[k] = v
+		d.Config[k] = v
 	}
 	_, head := f.Tensor("output.weight")
-	d.config["tie_word_embeddings"] = !head
+	d.Config["tie_word_embeddings"] = !head
 	if long, ok := f.Tensor("rope_factors_long.weight"); ok {
 		short, _ := f.Tensor("rope_factors_short.weight")
-		d.config["rope_scaling"] = map[string]any{"type": "longrope", "long_factor": values(f, long), "short_factor": values(f, short), "attention_factor": number("rope.scaling.attn_factor")}
+		d.Config["rope_scaling"] = map[string]any{"type": "longrope", "long_factor": Values(t, f, long), "short_factor": Values(t, f, short), "attention_factor": number("rope.scaling.attn_factor")}
 	}
 	for _, x := range f.Tensors {
 		if strings.HasPrefix(x.Name, "rope_f") {
 			continue
 		}
-		d.tensors = append(d.tensors, s.tensors(t, f, x)...)
+		d.Tensors = append(d.Tensors, s.tensors(t, f, x)...)
 	}
-	d.tokenizer = tokenizerOf(f)
+	d.Tokenizer = TokenizerOf(f)
+	tokens, _ := f.Strings("tokenizer.ggml.tokens")
+	special := map[string]any{}
+	for _, name := range []string{"bos", "eos"} {
+		if id, ok := f.Uint("tokenizer.ggml." + name + "_token_id"); ok {
+			special[name+"_token"] = map[string]any{"content": tokens[id]}
+		}
+	}
+	text, err := json.Marshal(special)
+	require.NoError(t, err)
+	d.Files = map[string]string{"special_tokens_map.json": string(text)}
 	return d
 }
 
-func values(f *gguf.File, x gguf.Tensor) []float32 {
-	raw := f.Data(x)
-	out := make([]float32, len(raw)/4)
-	for i := range out {
-		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
-	}
+// Values returns a tensor's values.
+func Values(t testing.TB, f *gguf.File, x gguf.Tensor) []float32 {
+	t.Helper()
+	out := make([]float32, x.Elements())
+	require.NoError(t, quant.Dequantize(x.Type, f.Data(x), out))
 	return out
 }
 
 // tensors writes one of GGUF's tensors as transformers has it: one, or one of each expert.
-func (s style) tensors(t testing.TB, f *gguf.File, x gguf.Tensor) []write.Tensor {
+func (s Style) tensors(t testing.TB, f *gguf.File, x gguf.Tensor) []write.Tensor {
 	base, field := x.Name[:strings.LastIndex(x.Name, ".")], x.Name[strings.LastIndex(x.Name, "."):]
 	prefix := s.prefix
 	if prefix == "" {
 		prefix = "model."
 	}
-	v := values(f, x)
+	v := Values(t, f, x)
 	var name string
 	if rest, ok := strings.CutPrefix(base, "blk."); ok {
 		layer, module, _ := strings.Cut(rest, ".")
@@ -202,7 +211,7 @@ func (s style) tensors(t testing.TB, f *gguf.File, x gguf.Tensor) []write.Tensor
 			if arch, _ := f.String("general.architecture"); module == "attn_k" {
 				heads, _ = f.Uint(arch + ".attention.head_count_kv")
 			}
-			v = toHalves(v, int(heads), int(x.Dims[0]))
+			v = Halves(v, int(heads), int(x.Dims[0]))
 		}
 		if s.conv1d && len(x.Dims) == 2 {
 			v = transpose(v, int(x.Dims[0]))
@@ -219,7 +228,7 @@ func (s style) tensors(t testing.TB, f *gguf.File, x gguf.Tensor) []write.Tensor
 			name = "lm_head" + field
 		}
 	}
-	if s.less1 && strings.HasSuffix(x.Name, "norm.weight") {
+	if s.Less1 && strings.HasSuffix(x.Name, "norm.weight") {
 		for i := range v {
 			v[i]--
 		}
@@ -240,8 +249,8 @@ func (s style) tensors(t testing.TB, f *gguf.File, x gguf.Tensor) []write.Tensor
 	return all
 }
 
-// toHalves undoes pairs: of each head the even rows, then the odd ones.
-func toHalves(v []float32, heads, cols int) (out []float32) {
+// Halves undoes pairs of rows: of each head the even rows, then the odd ones.
+func Halves(v []float32, heads, cols int) (out []float32) {
 	rows := len(v) / cols / heads
 	for h := range heads {
 		for _, start := range []int{0, 1} {
@@ -253,7 +262,7 @@ func toHalves(v []float32, heads, cols int) (out []float32) {
 	return out
 }
 
-// transpose turns rows of cols values into columns.
+// transpose turns rows of cols Values into columns.
 func transpose(v []float32, cols int) []float32 {
 	rows := len(v) / cols
 	out := make([]float32, len(v))
@@ -265,8 +274,8 @@ func transpose(v []float32, cols int) []float32 {
 	return out
 }
 
-// tokenizerOf writes a GGUF file's tokenizer over the byte alphabet as tokenizer.json has it.
-func tokenizerOf(f *gguf.File) map[string]any {
+// TokenizerOf writes a GGUF file's tokenizer over the byte alphabet as tokenizer.json has it.
+func TokenizerOf(f *gguf.File) map[string]any {
 	tokens, _ := f.Strings("tokenizer.ggml.tokens")
 	kinds, _ := f.Ints("tokenizer.ggml.token_type")
 	merges, _ := f.Strings("tokenizer.ggml.merges")
@@ -287,8 +296,15 @@ func tokenizerOf(f *gguf.File) map[string]any {
 			list = append(list, m)
 		}
 	}
+	var single []any
+	bos, ok := f.Uint("tokenizer.ggml.bos_token_id")
+	if add, said := f.Bool("tokenizer.ggml.add_bos_token"); ok && (add || !said) {
+		single = append(single, map[string]any{"SpecialToken": map[string]any{"id": tokens[bos], "type_id": 0}})
+	}
+	single = append(single, map[string]any{"Sequence": map[string]any{"id": "A", "type_id": 0}})
 	return map[string]any{
-		"added_tokens": added,
+		"added_tokens":   added,
+		"post_processor": map[string]any{"type": "Sequence", "processors": []any{map[string]any{"type": "TemplateProcessing", "single": single}}},
 		"pre_tokenizer": map[string]any{"type": "Sequence", "pretokenizers": []any{
 			map[string]any{"type": "Split", "behavior": "Isolated", "invert": false, "pattern": map[string]any{
 				"Regex": `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`}},
@@ -298,12 +314,12 @@ func tokenizerOf(f *gguf.File) map[string]any {
 	}
 }
 
-// widen makes the embeddings those of n tokens.
-func (d *disk) widen(n int) {
-	for i, x := range d.tensors {
+// Widen makes the embeddings those of n tokens.
+func (d *Folder) Widen(n int) {
+	for i, x := range d.Tensors {
 		if x.Name == "model.embed_tokens.weight" {
-			d.tensors[i].Shape = []uint64{uint64(n), x.Shape[1]}
-			d.tensors[i].Data = make([]byte, 4*n*int(x.Shape[1]))
+			d.Tensors[i].Shape = []uint64{uint64(n), x.Shape[1]}
+			d.Tensors[i].Data = make([]byte, 4*n*int(x.Shape[1]))
 		}
 	}
 }
