@@ -25,6 +25,7 @@ import (
 	"umbra/model"
 	"umbra/model/chat"
 	"umbra/model/gguf"
+	"umbra/model/hf"
 	"umbra/model/kvswap"
 	"umbra/model/tokenizer"
 	"umbra/scheduler"
@@ -105,9 +106,9 @@ type Engine struct {
 	fingerprint string                         // of the file, once it has been asked for; the loop's own
 }
 
-// Open opens a GGUF file.
+// Open opens a GGUF file, or the folder of a Hugging Face model (package hf).
 func Open(path string, o Options) (*Engine, error) {
-	f, err := gguf.Open(path)
+	f, err := hf.OpenAny(path)
 	if err != nil {
 		return nil, err
 	}

@@ -21,9 +21,9 @@ func Fingerprint(f *gguf.File) string {
 	}
 	for _, t := range f.Tensors {
 		fmt.Fprintf(h, "%q %v %v\n", t.Name, t.Type, t.Dims)
-		data := f.Data(t)
-		h.Write(data[:min(len(data), fingerprintEdge)])
-		h.Write(data[max(0, len(data)-fingerprintEdge):])
+		edge := min(t.Size, fingerprintEdge)
+		h.Write(f.Range(t, 0, edge))
+		h.Write(f.Range(t, t.Size-edge, t.Size))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -107,7 +107,7 @@ func (l *loader) part(m *matrix, p *part) (err error) {
 			return fmt.Errorf("model: %w", err)
 		}
 	}
-	if m.data(l.src, 0) == nil {
+	if t, _ := m.stored(0); !hasData(l.src, t) {
 		l.seed++
 		err := shaders.FillRandom(l.device, m.format, m.layout.SrcCols, p.weights, l.seed)
 		l.report(p.rows * (quants + scales))
@@ -157,11 +157,12 @@ func (m *matrix) repack(src Source, first, n int, quants, scales []byte) error {
 func (m *matrix) read(src Source, first, n int) (from []int, raw [][]byte, err error) {
 	for k, t := range m.tensors {
 		a, end := m.span(k, first, n)
-		data, perRow := m.data(src, k), int(t.Dims[0])/t.Type.BlockSize()*t.Type.BlockBytes()
-		if want := int(t.Rows()) * perRow; len(data) != want {
-			return nil, nil, fmt.Errorf("model: tensor %q: its source gave %d bytes, not %d", t.Name, len(data), want)
+		perRow := int(t.Dims[0]) / t.Type.BlockSize() * t.Type.BlockBytes()
+		whole, skip := m.stored(k)
+		data, err := rangeOf(src, whole, (skip+a)*perRow, (skip+end)*perRow)
+		if err != nil {
+			return nil, nil, err
 		}
-		data = data[a*perRow : end*perRow]
 		if m.expand {
 			whole := make([]byte, (end-a)*m.layout.SrcBytesPerRow)
 			if err := quant.Expand(t.Type, data, int(t.Dims[0]), 0, whole); err != nil {

@@ -16,6 +16,24 @@ type Source interface {
 	Data(t gguf.Tensor) []byte
 }
 
+// rangeOf returns bytes from to to of a tensor that has data.
+func rangeOf(src Source, t gguf.Tensor, from, to int) ([]byte, error) {
+	if f, ok := src.(*gguf.File); ok { // of an assembled one Data would make the whole tensor
+		return f.Range(t, uint64(from), uint64(to)), nil
+	}
+	data := src.Data(t)
+	if want := t.Elements() / uint64(t.Type.BlockSize()) * uint64(t.Type.BlockBytes()); uint64(len(data)) != want {
+		return nil, fmt.Errorf("model: tensor %q: its source gave %d bytes, not %d", t.Name, len(data), want)
+	}
+	return data[from:to], nil
+}
+
+// hasData reports whether a tensor is to be read, not made up.
+func hasData(src Source, t gguf.Tensor) bool {
+	_, ok := src.(*gguf.File)
+	return ok || src.Data(t) != nil
+}
+
 // config reads hyperparameters under one architecture's prefix and keeps the first error.
 type configReader struct {
 	src  Source

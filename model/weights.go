@@ -256,17 +256,12 @@ func (b *builder) halves(cols int, t gguf.Tensor) *matrix {
 	return m
 }
 
-// data is what the source has of tensor k, nil of a source that has none.
-func (m *matrix) data(src Source, k int) []byte {
+// stored returns the tensor of the source whose rows from skip on are those of tensor k.
+func (m *matrix) stored(k int) (t gguf.Tensor, skip int) {
 	if m.halved == nil {
-		return src.Data(m.tensors[k])
+		return m.tensors[k], 0
 	}
-	whole := src.Data(*m.halved)
-	if whole == nil {
-		return nil
-	}
-	half := len(whole) / 2
-	return whole[k*half:][:half]
+	return *m.halved, k * int(m.tensors[k].Rows())
 }
 
 // vector lays out tensors end to end, which are lists of numbers but for those of several lists in one.

@@ -14,6 +14,7 @@ type cli struct {
 	Serve      serveCommand      `cmd:"" help:"Answer HTTP requests, as OpenAI's API does."`
 	Devices    devicesCommand    `cmd:"" help:"List the adapters, their limits, and which one would be used."`
 	Inspect    inspectCommand    `cmd:"" help:"Show a model file: metadata, tensors, and the memory it takes to run."`
+	Convert    convertCommand    `cmd:"" help:"Write the folder of a Hugging Face model as a GGUF file."`
 	Quantize   quantizeCommand   `cmd:"" help:"Write a model with its weights in fewer bits."`
 	Tokenize   tokenizeCommand   `cmd:"" help:"Turn text into token ids, or ids into text."`
 	Perplexity perplexityCommand `cmd:"" help:"Measure how well a model foretells a text, and how far it is from another."`

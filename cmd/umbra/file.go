@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"umbra/model/gguf"
+	"umbra/model/hf"
 	"umbra/testdata"
 )
 
@@ -19,10 +20,10 @@ func embedded() ([]byte, error) {
 	return nil, fmt.Errorf("this binary has no model built in (it was built with the tag noembed): name one with -m model.gguf")
 }
 
-// openModel opens a model file, the built-in one for an empty path, and says what to call it.
+// openModel opens a model file or folder, the built-in one for an empty path, and says what to call it.
 func openModel(path string) (*gguf.File, string, error) {
 	if path != "" {
-		f, err := gguf.Open(path)
+		f, err := hf.OpenAny(path)
 		return f, path, err
 	}
 	data, err := embedded()

@@ -18,17 +18,21 @@ type inspectCommand struct {
 	KVType  string `name:"kv-type" enum:"f32,f16,int8" default:"f32" help:"Plan memory for keys and values as f32, f16 or int8."`
 	All     bool   `help:"Show long arrays and strings whole."`
 	JSON    bool   `help:"Write JSON."`
-	Model   string `arg:"" optional:"" help:"Model file (GGUF). Default: the built-in one."`
+	Check   bool   `help:"Say whether the model will run, on which adapter, and with how much context. Exit status 1 if it won't."`
+	Model   string `arg:"" optional:"" help:"Model file (GGUF), or folder of a Hugging Face model. Default: the built-in one."`
+
+	adapterFlag
 }
 
 func (inspectCommand) Help() string {
-	return `No adapter is needed: the plan of memory is arithmetic, and so is what each tensor costs a token that is
+	return `No adapter is needed, but for --check: the plan of memory is arithmetic, and so is what each tensor costs a token that is
 decoded alone: bytes of it as they are read on the device, multiplications and additions.
 
 Examples:
   umbra inspect model.gguf
   umbra inspect --ctx 4096 --batch 8 --kv-type f16 model.gguf
-  umbra inspect --json model.gguf`
+  umbra inspect --json model.gguf
+  umbra inspect --check folder`
 }
 
 // Validate refuses numbers that no model could take.
@@ -40,6 +44,9 @@ func (i *inspectCommand) Validate() error {
 }
 
 func (i *inspectCommand) Run(c *console) error {
+	if i.Check {
+		return i.check(c)
+	}
 	f, name, err := openModel(i.Model)
 	if err != nil {
 		return err

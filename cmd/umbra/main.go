@@ -104,6 +104,8 @@ func fail(c *console, err error, command string) int {
 		return exitOK
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
+	case errors.Is(err, errWontRun):
+		return exitError
 	case errors.As(err, &usage):
 		c.fatal(fmt.Sprintf("%s\nsee `%s --help`", usage, command))
 		return exitUsage

@@ -12,6 +12,7 @@ import (
 
 	"umbra/cmd/umbra/internal/term"
 	"umbra/model/gguf"
+	"umbra/model/hf"
 	"umbra/model/imatrix"
 	"umbra/model/quant/mix"
 	"umbra/model/quantize"
@@ -23,7 +24,7 @@ type quantizeCommand struct {
 	Imatrix string   `placeholder:"FILE" help:"Importance matrix (GGUF): columns that see large inputs count for more."`
 	Threads int      `placeholder:"N" help:"Goroutines at work. Default: one per core."`
 	DryRun  bool     `help:"Show what each tensor would become, and write nothing."`
-	In      string   `arg:"" help:"Model file (GGUF)."`
+	In      string   `arg:"" help:"Model file (GGUF), or folder of a Hugging Face model."`
 	Out     string   `arg:"" help:"File to write."`
 	Type    string   `arg:"" help:"What to make: ${mixes}."`
 }
@@ -72,7 +73,7 @@ func (q *quantizeCommand) Run(c *console) error {
 	if o.Overrides, err = q.overrides(); err != nil {
 		return err
 	}
-	f, err := gguf.Open(q.In)
+	f, err := hf.OpenAny(q.In)
 	if err != nil {
 		return err
 	}

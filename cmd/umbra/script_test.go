@@ -9,6 +9,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"umbra/gpu"
+	"umbra/model/gguf"
+	"umbra/model/hf/hftest"
 	"umbra/testdata"
 )
 
@@ -24,6 +26,7 @@ func TestMain(m *testing.M) {
 //	[adapter], [cpu]           there is an adapter; it is a CPU
 //	[embedded]                 the demonstration model is built in
 //	$MODELS                    the folder with the models
+//	$FOLDER                    the draft model as a folder of Hugging Face's
 //	oracle/I.prompt, I.want    a third party's greedy continuation of a prompt (testdata/oracle/gopher-greedy.json)
 //
 // Without an adapter those that need one are skipped, and say so.
@@ -34,6 +37,15 @@ func TestScript(t *testing.T) {
 	}
 	cache, _ := os.UserCacheDir() // drivers keep compiled pipelines there; without, every command compiles its own
 	kind, adapter := adapterKind()
+	folder := t.TempDir()
+	draft, err := gguf.Open(filepath.Join(models, "gopher-draft-4m-q8_0.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := hftest.FolderOf(t, draft, hftest.Styles["llama-mha-tied"])
+	draft.Close()
+	d.Shards = 2
+	d.Save(t, folder)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -41,6 +53,7 @@ func TestScript(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("MODELS", models)
 			e.Setenv("XDG_CACHE_HOME", cache)
+			e.Setenv("FOLDER", folder)
 			passDriverVariables(e)
 			e.Setenv("UMBRA_TUNE", "off") // the cache may have choices of whoever runs the tests
 			e.Values[environment] = e.Vars

@@ -9,6 +9,7 @@ import (
 	"umbra"
 	"umbra/cmd/umbra/internal/term"
 	"umbra/model/gguf"
+	"umbra/model/hf"
 	"umbra/scheduler"
 	"umbra/scheduler/pace"
 	"umbra/testdata"
@@ -58,7 +59,7 @@ func (f speculationFlags) open(target string) (s umbra.Speculation, close func()
 	var file *gguf.File
 	switch data := testdata.GopherDraft(); {
 	case f.DraftModel != "":
-		file, err = gguf.Open(f.DraftModel)
+		file, err = hf.OpenAny(f.DraftModel)
 	case target != "":
 		return s, close, usageError("--spec draft needs --draft-model: only the built-in model has a draft model built in")
 	case data == nil:

@@ -21,6 +21,9 @@ type File struct {
 	names map[string]int // index into Tensors
 	data  []byte         // the whole file
 	close func() error   // unmaps data; nil for Parse
+
+	read func(t Tensor, from, to uint64) []byte // gives bytes of tensors instead of data; nil for a real file
+	size int64                                  // with read: what the file would take
 }
 
 // KV is one metadata entry. Value holds one of the Go types listed at ValueType.
@@ -66,14 +69,20 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 }
 
 // Data returns the t.Size bytes of a tensor of this file. They are the mapping itself: read only, and
-// gone after Close (a later Data panics, a slice kept from before faults).
-func (f *File) Data(t Tensor) []byte {
-	end := t.Offset + t.Size
-	return f.data[t.Offset:end:end]
+// gone after Close (a later Data panics, a slice kept from before faults). Of an assembled file they may be made for the call.
+func (f *File) Data(t Tensor) []byte { return f.Range(t, 0, t.Size) }
+
+// Range is bytes from to to of Data. Of an assembled file, only these are made.
+func (f *File) Range(t Tensor, from, to uint64) []byte {
+	if f.read != nil {
+		return f.read(t, from, to)
+	}
+	end := t.Offset + to
+	return f.data[t.Offset+from : end : end]
 }
 
-// Size returns the bytes of the whole file.
-func (f *File) Size() int64 { return int64(len(f.data)) }
+// Size returns the bytes of the whole file; of an assembled one, those that it would take.
+func (f *File) Size() int64 { return max(f.size, int64(len(f.data))) }
 
 // Keys returns the metadata keys in file order.
 func (f *File) Keys() []string {
@@ -87,7 +96,7 @@ func (f *File) Keys() []string {
 // Close releases the mapping. Metadata stays usable; tensor data does not. A second Close does nothing.
 func (f *File) Close() error {
 	unmap := f.close
-	f.close, f.data = nil, nil
+	f.close, f.data, f.read = nil, nil, nil
 	if unmap == nil {
 		return nil
 	}

@@ -222,7 +222,7 @@ func kindOf(data []byte) string {
 		}
 	}
 	if len(data) > 8 && data[8] == '{' && binary.LittleEndian.Uint64(data) <= uint64(len(data)) {
-		return "safetensors file; convert it with llama.cpp's convert_hf_to_gguf.py"
+		return "safetensors file; open the folder that it is in, with its config.json"
 	}
 	return fmt.Sprintf("starts with %q, want %q", data[:min(len(data), 4)], magic)
 }

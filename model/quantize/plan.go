@@ -16,7 +16,7 @@ import (
 
 // Options say how a model is quantised.
 type Options struct {
-	Mix        mix.Mix
+	Mix        mix.Mix // the zero Mix leaves every type as it is
 	Overrides  []mix.Override
 	Importance *imatrix.Matrix // nil: all columns count the same
 	// ImportanceName is what the file says its importance matrix was called.
@@ -69,7 +69,10 @@ func PlanFor(f *gguf.File, o Options) (Plan, error) {
 	model := modelOf(f)
 	used, again, lost := 0, map[gguf.Type]int{}, []string(nil)
 	for _, t := range f.Tensors {
-		to, ok, err := o.Mix.Type(t.Name, t.Dims, model, o.Overrides)
+		to, ok, err := t.Type, false, error(nil)
+		if o.Mix.Name != "" {
+			to, ok, err = o.Mix.Type(t.Name, t.Dims, model, o.Overrides)
+		}
 		if err != nil {
 			return Plan{}, err
 		}

@@ -45,7 +45,7 @@ func File(ctx context.Context, f *gguf.File, path string, o Options) (Plan, erro
 		}
 	}
 	for _, t := range p.Tensors {
-		w.AddFrom(t.Name, t.To, t.Dims, &stream{ctx: ctx, t: t, data: f.Data(t.Tensor), workers: o.Workers, report: report})
+		w.AddFrom(t.Name, t.To, t.Dims, &stream{ctx: ctx, f: f, t: t, workers: o.Workers, report: report})
 	}
 	if err := w.Save(path); err != nil {
 		if ctx.Err() != nil {
@@ -66,7 +66,9 @@ func metadata(f *gguf.File, o Options) []gguf.KV {
 			kvs = append(kvs, gguf.KV{Key: key, Value: value})
 		}
 	}
-	set(keyFileType, o.Mix.FileType)
+	if o.Mix.Name != "" {
+		set(keyFileType, o.Mix.FileType)
+	}
 	set(keyVersion, uint32(version))
 	if m := o.Importance; m != nil {
 		set("quantize.imatrix.file", o.ImportanceName)
@@ -82,8 +84,9 @@ func metadata(f *gguf.File, o Options) []gguf.KV {
 // stream gives a tensor's new bytes, made piece by piece as they are read.
 type stream struct {
 	ctx     context.Context
+	f       *gguf.File
 	t       Tensor
-	data    []byte // not yet read
+	at      uint64 // bytes read
 	workers int
 	report  func(bytes int)
 
@@ -111,14 +114,16 @@ func (s *stream) next() error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
-	if len(s.data) == 0 {
+	left := s.t.Size - s.at
+	if left == 0 {
 		return io.EOF
 	}
 	cols := int(s.t.Dims[0])
 	from := cols / s.t.Type.BlockSize() * s.t.Type.BlockBytes()
 	if s.t.To == s.t.Type {
-		n := min(len(s.data), 4*pieceValues)
-		s.ready, s.data = s.data[:n], s.data[n:]
+		n := min(left, uint64(max(1, 4*pieceValues/from)*from)) // whole rows, as an assembled file makes them
+		s.ready = s.f.Range(s.t.Tensor, s.at, s.at+n)
+		s.at += n
 		return nil
 	}
 	perMatrix := int(s.t.Dims[1])
@@ -126,7 +131,8 @@ func (s *stream) next() error {
 	s.values = slices.Grow(s.values[:0], rows*cols)[:rows*cols]
 	size := rows * cols / s.t.To.BlockSize() * s.t.To.BlockBytes()
 	s.piece = slices.Grow(s.piece[:0], size)[:size]
-	if err := quant.DequantizeRows(s.t.Type, s.data[:rows*from], cols, s.workers, s.values); err != nil {
+	data := s.f.Range(s.t.Tensor, s.at, s.at+uint64(rows*from))
+	if err := quant.DequantizeRows(s.t.Type, data, cols, s.workers, s.values); err != nil {
 		return err
 	}
 	if s.t.To == gguf.F16 {
@@ -145,7 +151,7 @@ func (s *stream) next() error {
 	if err != nil {
 		return err
 	}
-	s.ready, s.data, s.row = s.piece, s.data[rows*from:], s.row+rows
+	s.ready, s.at, s.row = s.piece, s.at+uint64(rows*from), s.row+rows
 	return nil
 }
 
