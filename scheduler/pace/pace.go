@@ -56,8 +56,8 @@ const (
 	remeasure = 400  // steps with proposals after which plain ones are measured again
 	shortest  = 64   // steps that a gate is closed for at first
 	longest   = 1024 // and at most; each time it is twice as long, until it pays
-	debt      = 1.5  // tokens a sequence may lose before a gate closes
-	credit    = 3    // tokens gained that count against later losses
+	debt      = 3    // tokens a sequence may lose before a gate closes
+	credit    = 5    // tokens gained that count against later losses
 	weight    = 0.05 // of a step in gate.gain
 	hope      = 0.25 // a sequence's gain in a step, while little is known of it
 )
