@@ -118,11 +118,11 @@ func (p *Pacer) Prices(s Step) (prices Prices) {
 
 // with estimates the cost of a step that asks for proposals.
 func (p *Pacer) with(rows int) float64 {
-	return estimate(rows, func(r int) float64 {
-		if p.asking.known[r] > 0 {
-			return p.asking.known[r]
+	return estimate(rows, func(k int) float64 {
+		if p.asking.known[k] > 0 {
+			return p.asking.known[k]
 		}
-		return p.plain.known[r]
+		return p.plain.known[k]
 	})
 }
 
@@ -160,7 +160,11 @@ func (p *Pacer) Took(s Step, t Times) {
 	}
 	p.totals.Plain += plain * float64(s.Gained) / float64(n)
 	if !p.always {
-		cost := (p.with(s.Rows) + float64(t.Passes)*p.drafts.Of(s.Asked) - plain) * float64(n) / plain
+		took := p.asking.known[kind(min(s.Rows, mostRows))]
+		if took == 0 || s.Rows > mostRows { // not before a second step of so many rows; rows do not cost more together than each alone
+			took = min(t.Step, plain*float64(s.Rows)/float64(n))
+		}
+		cost := (took + float64(t.Passes)*p.drafts.Of(s.Asked) - plain) * float64(n) / plain
 		g.learn((float64(s.Gained-n) - cost) / float64(s.Asked))
 	}
 }

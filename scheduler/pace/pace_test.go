@@ -1,6 +1,7 @@
 package pace
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,7 +18,10 @@ func TestCosts(t *testing.T) {
 	c.Learn(8, 1)
 	c.Learn(8, 31)
 	require.InDelta(t, 22, c.Of(5), 1e-9, "between what is known")
-	require.InDelta(t, 31*1.1, c.Of(12), 1e-9)
+	require.InDelta(t, 31*(1+(1-0.8/math.Sqrt(8))/2), c.Of(12), 1e-9, "many rows cost what there is to compute")
+	c.Learn(11, 1)
+	c.Learn(10, 40)
+	require.Equal(t, 40., c.Of(9), "9 to 12 are one")
 	c.Learn(1, 1e6)
 	require.InDelta(t, 11, c.Of(1), 1e-9, "noise counts for little")
 	c.Learn(1, 6)
@@ -25,6 +29,11 @@ func TestCosts(t *testing.T) {
 	c.Learn(0, 5)
 	c.Learn(mostRows+1, 5)
 	require.Greater(t, c.Of(500), c.Of(64))
+	require.Greater(t, c.Of(64), c.Of(16))
+	var few Costs
+	few.Learn(4, 1)
+	few.Learn(4, 30)
+	require.InDelta(t, 30/1.6, few.Of(1), 1e-9)
 }
 
 func TestWorth(t *testing.T) {
