@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"slices"
 
 	"umbra/scheduler/ngram"
 	"umbra/scheduler/pace"
@@ -180,14 +181,17 @@ func (s *Scheduler) speculate(left int) {
 	if len(s.asks) == 0 {
 		return
 	}
-	outputs := s.config.Speculation.Outputs - len(s.planned) // all the others may want
+	left = min(left, s.config.Speculation.Outputs-len(s.planned)) // all the others may want outputs
+	if !s.config.Speculation.Always {
+		s.choose(left)
+	}
 	for i := range s.planned {
 		q := &s.planned[i]
 		if q.ask == nil {
 			continue
 		}
 		p := q.ask.Proposal
-		k := min(len(p.Tokens), len(p.Classes), q.ask.Most, left, outputs)
+		k := min(len(p.Tokens), len(p.Classes), q.ask.Most, left)
 		for k > 0 && !q.table.Grow(k) {
 			k--
 		}
@@ -200,7 +204,60 @@ func (s *Scheduler) speculate(left int) {
 		}
 		q.rows += k
 		left -= k
-		outputs -= k
+	}
+}
+
+// certain reports whether a proposal was not drawn, so that what is made of it may depend on its tokens.
+func (p Proposal) certain() bool {
+	return !slices.ContainsFunc(p.Odds, func(o sample.Odds) bool { return o.IDs != nil })
+}
+
+// choose shortens proposals that are certain to those that are worth it together, as a row more may cost as much as a tile of them. Now and
+// then one goes on that is not: it may be worth it by now.
+func (s *Scheduler) choose(most int) {
+	const often, dear = 32, 2
+	s.chances = s.chances[:0]
+	taken := 0
+	each := func(a *Ask, do func(level int, chance float64)) {
+		chance := 1.0
+		for level, class := range a.Proposal.Classes {
+			chance *= a.Rates[class]
+			do(level, chance)
+		}
+	}
+	for i := range s.asks {
+		if a := &s.asks[i]; a.Proposal.certain() {
+			each(a, func(_ int, chance float64) { s.chances = append(s.chances, chance) })
+		} else {
+			taken += len(a.Proposal.Tokens)
+		}
+	}
+	if len(s.chances) == 0 {
+		return
+	}
+	prices := s.asks[0].Prices
+	least := prices.Choose(s.chances, taken, max(0, most-taken))
+	spare := 0
+	if least > 1 {
+		if s.spared++; s.spared%often == 0 && prices.Rows[1] < dear {
+			spare = 1
+		}
+	}
+	for i := range s.asks {
+		a := &s.asks[i]
+		if !a.Proposal.certain() {
+			continue
+		}
+		n := 0
+		each(a, func(level int, chance float64) {
+			if chance >= least && n == level {
+				n++
+			}
+		})
+		if n == 0 && spare > 0 {
+			n, spare = spare, 0
+		}
+		a.Proposal.Tokens = a.Proposal.Tokens[:min(n, len(a.Proposal.Tokens))]
 	}
 }
 

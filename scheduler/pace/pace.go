@@ -102,6 +102,11 @@ func (p *Pacer) Prices(s Step) (prices Prices) {
 	}
 	worth := float64(base) / plain // rows in a unit of time, as good as tokens
 	before := p.with(base)
+	rows := before
+	for n := 1; n <= MostRows; n++ {
+		rows = max(rows, p.with(base+n))
+		prices.Rows[n] = worth * (rows - before)
+	}
 	for i := range prices.Verify {
 		next := max(before, p.with(base+(i+1)*s.Asked))
 		prices.Verify[i] = worth * (next - before) / float64(s.Asked)

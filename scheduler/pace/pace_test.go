@@ -139,3 +139,19 @@ func TestRates(t *testing.T) {
 	}
 	require.Equal(t, []uint8{5, 6, 6, 7}, []uint8{OtherClass(2, 9), OtherClass(3, 9), OtherClass(4, 2), OtherClass(4, 3)})
 }
+
+// TestChoose: a tile's rows are dear up to its end, so all of a tile or none are worth it.
+func TestChoose(t *testing.T) {
+	var p Prices
+	for n := range p.Rows {
+		p.Rows[n] = 1.5 * float64((n+3)/4) // tiles of 4
+	}
+	require.Greater(t, p.Choose([]float64{0.9, 0.6}, 0, 9), 1., "1.5 tokens for a tile that costs 1.5 and more")
+	require.Equal(t, 0.6, p.Choose([]float64{0.6, 0.9, 0.7}, 0, 9))
+	require.Equal(t, 0.5, p.Choose([]float64{0.9, 0.9, 0.9, 0.5, 0.4, 0.3}, 0, 9), "another tile is not worth it")
+	require.Equal(t, 0.3, p.Choose([]float64{0.9, 0.4, 0.3}, 1, 9), "the rest of a tile that is there anyway is free")
+	require.Greater(t, p.Choose([]float64{0.9, 0.9, 0.9}, 0, 1), 1., "there is no room for more than one")
+	require.Greater(t, p.Choose(nil, 0, 5), 1.)
+	require.Equal(t, 0.1, (&Prices{}).Choose([]float64{0.1, 0.2}, 0, 5), "free")
+	p.Choose(make([]float64, 100), 60, 100) // more than are known of
+}
