@@ -10,8 +10,8 @@ func main() {
 
 endef
 # Text for the program goes through the environment, so that the shell takes no part in it.
-UMBRA_PROMPT := $(value PROMPT)
-export UMBRA_PROMPT
+PROMPT_TEXT := $(value PROMPT)
+export PROMPT_TEXT
 
 ARGS     =
 FUZZTIME = 30s
@@ -28,7 +28,7 @@ PACKAGES := ./... $(addprefix ./,$(patsubst %/,%,$(sort $(dir $(wildcard testdat
 SHADERS := out/shaders
 DUMP    := UMBRA_DUMP_SHADERS="$(CURDIR)/$(SHADERS)/wgsl"
 
-.PHONY: help run test bench bench-check build setup lint shaders-check shaders-clean fuzz soak clean
+.PHONY: help run test bench quant-table bench-check build setup lint shaders-check shaders-clean fuzz soak clean
 .NOTPARALLEL:
 
 ## help           list these targets
@@ -37,7 +37,7 @@ help:
 
 ## run            generate text with the model in testdata (PROMPT=..., ARGS=...)
 run: build
-	$(UMBRA) run --max-tokens 96 --echo $(ARGS) "$$UMBRA_PROMPT"
+	$(UMBRA) run --max-tokens 96 --echo $(ARGS) "$$PROMPT_TEXT"
 
 ## test           every check: lint, all tests, all shaders through other front ends
 # -count=1: results from the cache would dump no shaders.
@@ -51,6 +51,10 @@ bench: build
 	go test -run '^$$' -bench . -timeout 1h $(PACKAGES)
 	$(UMBRA) bench
 	$(UMBRA) bench ops
+
+## quant-table    what each weight type costs: the table and plot of docs/quantization.md, for hours
+quant-table: build
+	go run ./cmd/quanttable -umbra $(UMBRA)
 
 ## bench-check    each kernel beside the adapter's peaks and a plain kernel: status 1 if one is far slower than recorded
 bench-check: build

@@ -11,6 +11,9 @@ import (
 	"umbra/scheduler/sample"
 )
 
+// DRYBreakers are the texts over which no repetition reaches (sample.DRY), unless others are asked for. Not to be changed.
+var DRYBreakers = []string{"\n", ":", `"`, "*"}
+
 // Request asks for a continuation.
 type Request struct {
 	// Prompt is the text to continue; special tokens in it are recognised, and the model's own first token is added.
@@ -21,6 +24,9 @@ type Request struct {
 	MaxTokens int
 	// Sampling chooses tokens; the zero value takes the likeliest (greedy).
 	Sampling sample.Params
+	// LogProbs, where it is above 0, has chunks tell of each token how likely it was, with the LogProbs-1 likeliest (scheduler.MaxLogProbs at
+	// most). All logits are then read back.
+	LogProbs int
 	// Stop ends the continuation before the first of these texts.
 	Stop []string
 	// N is how many answers are made of the prompt, which is computed once; 0 is 1. Answer i is drawn with Seed+i.
@@ -45,6 +51,8 @@ type Chunk struct {
 	Answer int // from 0 to N-1
 	Text   string
 	Tokens []int32
+	// LogProbs are of each of Tokens, where Request.LogProbs asks for them.
+	LogProbs []scheduler.TokenLogProb
 	// At is when the step that gave it was over.
 	At time.Time
 }
@@ -59,6 +67,8 @@ type Result struct {
 	// Prefill is the time from the request to its first token, Decode from there to the last. Where Request.BestOf is above N
 	// or beams are searched all comes at the end, and Prefill is all of the time.
 	Prefill, Decode time.Duration
+	// Queued is the part of Prefill before the first step with tokens of it.
+	Queued time.Duration
 }
 
 // Answer sums up one answer.
@@ -89,7 +99,7 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Chunk) error
 	}
 	start := time.Now()
 	id, box, err := e.loop.add(scheduler.Request{
-		Prompt: prompt, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, StopTokens: stop, N: r.N, BestOf: r.BestOf, Priority: r.Priority,
+		Prompt: prompt, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, StopTokens: stop, N: r.N, BestOf: r.BestOf, Priority: r.Priority, LogProbs: r.LogProbs,
 		Beams: r.Beams, LengthPenalty: r.LengthPenalty, EarlyStopping: r.EarlyStopping})
 	if err != nil {
 		return Result{}, err
@@ -140,6 +150,9 @@ func (g *generation) fail(err error) {
 
 // take handles an event and reports whether it was the last.
 func (g *generation) take(d delivery) bool {
+	if g.result.Queued == 0 && !d.begun.IsZero() {
+		g.result.Queued = d.begun.Sub(g.start)
+	}
 	if g.first.IsZero() && d.Usage.Generated > 0 {
 		g.first = d.at
 		g.result.Prefill = d.at.Sub(g.start)
@@ -152,7 +165,7 @@ func (g *generation) take(d delivery) bool {
 		return true
 	}
 	ended := d.Reason != scheduler.Unfinished
-	c := Chunk{Answer: d.Answer, Tokens: d.Tokens, At: d.at}
+	c := Chunk{Answer: d.Answer, Tokens: d.Tokens, LogProbs: d.LogProbs, At: d.at}
 	if g.streams != nil {
 		c.Text = g.streams[d.Answer].Bytes(d.Text)
 		if ended {

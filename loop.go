@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"umbra/scheduler"
+	"umbra/scheduler/batch"
 )
 
 // ErrClosed is returned for requests to a closed engine.
@@ -25,6 +26,7 @@ type loop struct {
 func startLoop(s stepper) *loop {
 	l := &loop{stepper: s, commands: make(chan func()), quit: make(chan struct{}), ended: make(chan struct{}),
 		mailboxes: map[uint64]*mailbox{}}
+	l.begin = l.note
 	go l.run()
 	return l
 }
@@ -117,18 +119,28 @@ func (l *loop) deliver(e scheduler.Event, at time.Time) {
 			delete(l.mailboxes, e.ID)
 		}
 	}
-	m.put(delivery{e, at})
+	m.put(delivery{e, at, m.begun})
 }
 
-// delivery is an event and when its step ended.
+// note keeps when the first step with rows of a request was laid out.
+func (l *loop) note(b *batch.Batch) {
+	for _, q := range b.Sequences {
+		if m := l.mailboxes[q.ID]; m != nil && m.begun.IsZero() {
+			m.begun = time.Now()
+		}
+	}
+}
+
+// delivery is an event, when its step ended, and when its request's first step was laid out; zero if there was none.
 type delivery struct {
 	scheduler.Event
-	at time.Time
+	at, begun time.Time
 }
 
 // mailbox holds a request's events until its goroutine takes them, so that a slow reader never holds up a step.
 type mailbox struct {
-	left  int // answers that have not ended; the loop's own
+	left  int       // answers that have not ended; the loop's own
+	begun time.Time // when its first step was laid out; the loop's own
 	mu    sync.Mutex
 	queue []delivery
 	ready chan struct{} // has an element when queue may not be empty

@@ -18,6 +18,7 @@ type stepper struct {
 	drafter     *drafter // nil: no draft model makes proposals
 	synchronous bool     // no step is laid out before the one before it is over
 	record      func(StepRecord)
+	begin       func(*batch.Batch) // is told of each step that is laid out
 
 	flying []flying // steps handed to the device, oldest first
 	steps  int
@@ -114,6 +115,9 @@ func (s *stepper) launch() bool {
 	b := s.scheduler.Next()
 	if b == nil {
 		return false
+	}
+	if s.begin != nil {
+		s.begin(b)
 	}
 	s.steps++
 	f.batch = b

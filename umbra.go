@@ -7,18 +7,23 @@
 //	result, err := engine.Generate(ctx, umbra.Request{Prompt: "package main\n", MaxTokens: 64},
 //		func(c umbra.Chunk) error { _, err := fmt.Print(c.Text); return err })
 //
+// Stream is the same as an iterator, Batch runs many requests, Chat takes conversations with models that have a chat template, Embed makes vectors. All
+// methods of an Engine may be called from several goroutines at the same time, Close too; a context that ends ends its request at the next step.
+//
 // Requests made at the same time, from several goroutines, are batched together. What each gets does not depend on it, but for
 // the rounding of sums: kernels for other numbers of rows may add in another order, which shows where two tokens are
 // all but equally likely.
 package umbra
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"umbra/gpu"
 	"umbra/model"
+	"umbra/model/chat"
 	"umbra/model/gguf"
 	"umbra/model/kvswap"
 	"umbra/model/tokenizer"
@@ -67,7 +72,7 @@ type Options struct {
 	// Tuned takes the kernels that `umbra tune` found fastest on this adapter, from the user's cache folder (package shaders/tuned). A file that
 	// does not fit is told to Warn and left alone; where there is none, and without Tuned, kernels are the defaults.
 	Tuned bool
-	// Warn is told of what ends no request, such as a full disk, by the goroutine that makes the next step, or by Open's. Nil: nobody is.
+	// Warn is told of what ends no request, such as a full disk or weights expanded at load, by the goroutine that makes the next step, or by Open's. Nil: nobody is.
 	Warn func(error)
 	// Profile measures kernels with timestamps; see Engine.Profile.
 	Profile bool
@@ -95,7 +100,8 @@ type Engine struct {
 	opened Opened
 	tuned  Tuned
 
-	fingerprint string // of the file, once it has been asked for; the loop's own
+	template    func() (*chat.Template, error) // the model's, read when it is first asked for
+	fingerprint string                         // of the file, once it has been asked for; the loop's own
 }
 
 // Open opens a GGUF file.
@@ -119,7 +125,7 @@ func OpenBytes(name string, data []byte, o Options) (*Engine, error) {
 // OpenSource opens a model that is not a file, say one of random weights (model.Synthetic). It has no tokenizer: requests
 // give Tokens instead of a Prompt, no Stop, and get tokens without text; none of them ends a continuation.
 func OpenSource(src model.Source, o Options) (*Engine, error) {
-	return (&Engine{}).open(src, o)
+	return (&Engine{template: noTemplate}).open(src, o)
 }
 
 // open opens a file, which is the engine's from then on.
@@ -129,7 +135,7 @@ func open(f *gguf.File, o Options) (*Engine, error) {
 		f.Close()
 		return nil, err
 	}
-	return (&Engine{file: f, tokens: tokens}).open(f, o)
+	return (&Engine{file: f, tokens: tokens, template: templateOf(f, tokens)}).open(f, o)
 }
 
 func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
@@ -158,6 +164,11 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 	}
 	e.opened.Model = time.Since(start)
 	p := e.model.Plan()
+	for _, x := range p.Expanded {
+		if o.Warn != nil {
+			o.Warn(errors.New(x.String()))
+		}
+	}
 	c := scheduler.Config{BlockSize: model.BlockSize, Blocks: p.Blocks, MaxBatchTokens: p.BatchTokens, MaxSequences: p.Sequences,
 		Context: p.Context, Vocabulary: p.Config.Vocab, NoPrefixReuse: o.NoPrefixReuse, Policy: o.Policy}
 	steps := stepper{model: e.model, synchronous: o.Synchronous, record: o.OnStep}
@@ -192,7 +203,7 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 				e.eog = append(e.eog, id)
 			}
 		}
-		c.Piece = e.tokens.Piece
+		c.Piece = e.pieces()
 	}
 	if steps.scheduler, err = scheduler.New(c); err != nil {
 		return nil, err

@@ -29,6 +29,7 @@ type Device struct {
 	account  Account
 	lastID   uint32
 	kernels  kernels
+	facts    facts
 	groups   map[groupKey]driverBindGroup
 	staging  []*Buffer // idle readback buffers, small ones first come first served
 	profile  *profile
@@ -63,6 +64,7 @@ func open(drv driver, o Options) (*Device, error) {
 	d := &Device{
 		handle: h, verdicts: verdicts, info: info, limits: limits,
 		kernels: kernels{all: map[kernelKey]*compilation{}}, groups: map[groupKey]driverBindGroup{},
+		facts: facts{known: map[string]bool{}},
 	}
 	if o.Profile {
 		if err := d.startProfile(); err != nil {

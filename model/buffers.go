@@ -22,17 +22,20 @@ type buffers struct {
 	logits   *gpu.Buffer // outputs × Vocab
 	slices   *gpu.Buffer // outputs × candidates of slices of the vocabulary, where it is large
 	top      *gpu.Buffer // outputs × shaders.MaxTopK pairs
+	scores   *gpu.Buffer // outputs × shaders.ScoreBytes
+	squares  *gpu.Buffer // sums of squares of each projection's inputs, where they are wanted
+	scales   *gpu.Buffer // what RMSNorm multiplies rows by, for squares
 }
 
 // scratchSizes are the buffers' sizes in bytes, and how many one-row tiles partial has room for.
 type scratchSizes struct {
-	input, x, qkv, attended, partial, sums, gate, up, normed, logits, slices, top uint64
+	input, x, qkv, attended, partial, sums, gate, up, normed, logits, slices, top, scores, squares, scales uint64
 
 	fewTiles int
 }
 
 func (s scratchSizes) all() []uint64 {
-	return []uint64{shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.sums, s.gate, s.up, s.normed, s.logits, s.slices, s.top}
+	return []uint64{shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.sums, s.gate, s.up, s.normed, s.logits, s.slices, s.top, s.scores, s.squares, s.scales}
 }
 
 func (s scratchSizes) total() uint64 {
@@ -54,18 +57,21 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 	tiles := min(p.BatchTokens, shaders.FewRows*p.Sequences+p.Proposals, max(1, int(limits.StorageBindingSize)/one))
 	tables := p.Sequences * ceilDiv(p.Context, BlockSize)
 	copies := 2 * p.Blocks // a block is written once
-	words := p.BatchTokens*(3+c.Rope.Rotated) + p.Outputs + tables + 4*p.BatchTokens + copies
+	words := p.BatchTokens*(3+c.Rope.Rotated) + 2*p.Outputs + tables + 4*p.BatchTokens + copies
 	s := scratchSizes{
 		input: 4 * uint64(words), x: floats(p.BatchTokens, c.Embed), qkv: floats(p.BatchTokens, q+2*c.KVHeads*c.HeadDim),
 		attended: floats(p.BatchTokens, q), partial: uint64(tiles * one), gate: floats(p.BatchTokens, c.FeedForward),
 		normed: floats(p.Outputs, c.Embed), logits: floats(p.Outputs, c.Vocab),
-		slices: uint64(p.Outputs * shaders.TopKCandidateBytes(c.Vocab)), top: uint64(p.Outputs * shaders.MaxTopK * 8),
+		slices: uint64(p.Outputs * shaders.TopKCandidateBytes(c.Vocab)), top: uint64(p.Outputs * shaders.MaxTopK * 8), scores: uint64(p.Outputs * shaders.ScoreBytes),
 		fewTiles: tiles,
 	}
 	for _, b := range p.weights.blocks {
 		if f, ok := b.(*feedForwardBlock); ok && f.needsUp() {
 			s.up = s.gate
 		}
+	}
+	if p.squares {
+		s.squares, s.scales = p.squaresBytes(), 4*uint64(p.BatchTokens)
 	}
 	for _, shape := range p.products() {
 		rows := p.BatchTokens
@@ -78,11 +84,11 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 }
 
 func (b *buffers) all() []**gpu.Buffer {
-	return []**gpu.Buffer{&b.step, &b.input, &b.x, &b.qkv, &b.attended, &b.partial, &b.sums, &b.gate, &b.up, &b.normed, &b.logits, &b.slices, &b.top}
+	return []**gpu.Buffer{&b.step, &b.input, &b.x, &b.qkv, &b.attended, &b.partial, &b.sums, &b.gate, &b.up, &b.normed, &b.logits, &b.slices, &b.top, &b.scores, &b.squares, &b.scales}
 }
 
 func (b *buffers) allocate(d *gpu.Device, s scratchSizes) (err error) {
-	names := []string{"step", "input", "x", "qkv", "attended", "partial", "sums", "gate", "up", "normed", "logits", "slices", "top"}
+	names := []string{"step", "input", "x", "qkv", "attended", "partial", "sums", "gate", "up", "normed", "logits", "slices", "top", "scores", "squares", "scales"}
 	sizes := s.all()
 	for i, p := range b.all() {
 		if sizes[i] == 0 {

@@ -52,16 +52,7 @@ func TestInt8Reference(t *testing.T) {
 		f := open(t, "oracle/arch/"+name+".gguf")
 		ids := randomIDs(rand.New(rand.NewPCG(6, 1)), 60, 256)
 		r := newReference(t, f)
-		r.stored = func(head []float64) {
-			v := make([]float32, len(head))
-			for i, x := range head {
-				v[i] = float32(x)
-			}
-			q, scale := shaders.QuantizeKV(v)
-			for i := range head {
-				head[i] = float64(q[i]) * float64(scale)
-			}
-		}
+		r.stored = func(head []float64, _ bool) { storeInt8(head) }
 		want := r.logits(ids, everywhere)
 		for _, narrow := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s narrow=%v", name, narrow), func(t *testing.T) {
@@ -73,6 +64,18 @@ func TestInt8Reference(t *testing.T) {
 				matches(t, logits(t, m, ids, 3), want, 2e-3)
 			})
 		}
+	}
+}
+
+// storeInt8 is what int8 pages make of a head.
+func storeInt8(head []float64) {
+	v := make([]float32, len(head))
+	for i, x := range head {
+		v[i] = float32(x)
+	}
+	q, scale := shaders.QuantizeKV(v)
+	for i := range head {
+		head[i] = float64(q[i]) * float64(scale)
 	}
 }
 

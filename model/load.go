@@ -136,31 +136,65 @@ func (l *loader) part(m *matrix, p *part) (err error) {
 
 // repack lays n rows of the matrix from row first on out in planes.
 func (m *matrix) repack(src Source, first, n int, quants, scales []byte) error {
+	from, raw, err := m.read(src, first, n)
+	if err != nil {
+		return err
+	}
+	b, q, s := m.layout.SrcBytesPerRow, m.layout.QuantBytesPerRow, m.layout.ScaleBytesPerRow
 	for i := 0; i < n; {
-		t, row, run := m.locate(first+i, n-i)
-		raw, want := src.Data(t), int(t.Rows())*m.layout.SrcBytesPerRow
-		if len(raw) != want {
-			return fmt.Errorf("model: tensor %q: its source gave %d bytes, not %d", t.Name, len(raw), want)
-		}
-		raw = raw[row*m.layout.SrcBytesPerRow:][:run*m.layout.SrcBytesPerRow]
-		q, s := m.layout.QuantBytesPerRow, m.layout.ScaleBytesPerRow
-		if err := m.layout.Repack(raw, run, quants[i*q:(i+run)*q], scales[i*s:(i+run)*s]); err != nil {
-			return fmt.Errorf("model: tensor %q: %w", t.Name, err)
+		k, row, run := m.locate(first+i, n-i)
+		row -= from[k]
+		if err := m.layout.Repack(raw[k][row*b:(row+run)*b], run, quants[i*q:(i+run)*q], scales[i*s:(i+run)*s]); err != nil {
+			return fmt.Errorf("model: tensor %q: %w", m.tensors[k].Name, err)
 		}
 		i += run
 	}
 	return nil
 }
 
-// locate finds the tensor and its row that row i of the matrix is, and how many of the next most rows follow it there.
-func (m *matrix) locate(i, most int) (t gguf.Tensor, row, run int) {
-	if m.interleave {
-		k := len(m.tensors)
-		return m.tensors[i%k], i / k, 1
+// read returns, for each tensor, those of its rows that are among n rows of the matrix from row first on, as the layout takes them,
+// and the first of them.
+func (m *matrix) read(src Source, first, n int) (from []int, raw [][]byte, err error) {
+	for k, t := range m.tensors {
+		a, end := m.span(k, first, n)
+		data, perRow := src.Data(t), int(t.Dims[0])/t.Type.BlockSize()*t.Type.BlockBytes()
+		if want := int(t.Rows()) * perRow; len(data) != want {
+			return nil, nil, fmt.Errorf("model: tensor %q: its source gave %d bytes, not %d", t.Name, len(data), want)
+		}
+		data = data[a*perRow : end*perRow]
+		if m.expand {
+			whole := make([]byte, (end-a)*m.layout.SrcBytesPerRow)
+			if err := quant.Expand(t.Type, data, int(t.Dims[0]), 0, whole); err != nil {
+				return nil, nil, fmt.Errorf("model: tensor %q, rows from %d on: %w", t.Name, a, err)
+			}
+			data = whole
+		}
+		from, raw = append(from, a), append(raw, data)
 	}
-	for _, t := range m.tensors {
+	return from, raw, nil
+}
+
+// span returns which rows of tensor k are among n rows of the matrix from row first on.
+func (m *matrix) span(k, first, n int) (from, end int) {
+	rows := int(m.tensors[k].Rows())
+	if m.interleave {
+		of := len(m.tensors)
+		return (first - k + of - 1) / of, (first + n - k + of - 1) / of
+	}
+	for _, t := range m.tensors[:k] {
+		first -= int(t.Rows())
+	}
+	return min(max(first, 0), rows), min(max(first+n, 0), rows)
+}
+
+// locate finds the tensor and its row that row i of the matrix is, and how many of the next most rows follow it there.
+func (m *matrix) locate(i, most int) (k, row, run int) {
+	if m.interleave {
+		return i % len(m.tensors), i / len(m.tensors), 1
+	}
+	for k, t := range m.tensors {
 		if rows := int(t.Rows()); i < rows {
-			return t, i, min(most, rows-i)
+			return k, i, min(most, rows-i)
 		} else {
 			i -= rows
 		}

@@ -21,10 +21,13 @@ type Model struct {
 	norm    *shaders.RMSNorm
 	head    projection
 	topK    *shaders.TopK
+	score   *shaders.Score
 	shared  *shaders.Attention // of all layers
 	blocks  *shaders.BlockCopy // of all layers
 	linears map[shaders.LinearShape]*shaders.Linear
 	ropes   map[shaders.RopeShape]*shaders.Rope
+
+	watched []*projection // those that sum their inputs up
 
 	latest *gpu.Fence // of the latest batch
 	fed    fed        // what the next batch may be fed from
@@ -96,8 +99,12 @@ func (m *Model) prepare() (err error) {
 	}
 	m.blocks = shaders.NewBlockCopy(m.device, m.plan.kv)
 	m.topK = shaders.NewTopK(m.device, m.tuning, c.Vocab)
+	m.score = shaders.NewScore(m.device, c.Vocab)
 	m.head = m.plan.head()
-	return m.head.prepare(m)
+	if err := m.head.prepare(m); err != nil || !m.plan.squares {
+		return err
+	}
+	return m.watch()
 }
 
 // attention returns the launcher that all layers of a shape share.

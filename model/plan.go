@@ -23,6 +23,8 @@ type Options struct {
 	KVBytes  uint64
 	KVType   KVType
 	Progress func(done, total int64) // bytes of weights on their way to the device
+	// Squares has each step sum the squared inputs of all matrices up, for TakeSquares.
+	Squares bool
 	// Warm lists numbers of token rows, at most BatchTokens counting, of steps whose kernels are compiled while the weights are on
 	// their way. Lazy leaves those that are not begun when the weights are there; a step that needs them compiles them.
 	Warm []int
@@ -42,7 +44,9 @@ type Plan struct {
 	Weights     uint64 // repacked planes, gains and biases
 	KV          uint64 // Blocks × BlockSize × Config.KVBytesPerToken
 	Scratch     uint64 // activations, inputs, logits
+	Expanded    []Expansion
 
+	squares bool
 	kv      shaders.KVShape
 	weights *weights
 	scratch scratchSizes
@@ -67,7 +71,7 @@ func PlanFor(src Source, o Options, limits gpu.Limits) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{Config: c, KVType: o.KVType, Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Outputs: o.Outputs, Proposals: o.Proposals, Blocks: o.Blocks}
+	p := Plan{Config: c, KVType: o.KVType, Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Outputs: o.Outputs, Proposals: o.Proposals, Blocks: o.Blocks, squares: o.Squares}
 	if err := p.fill(o.KVBytes, limits); err != nil {
 		return p, err
 	}
@@ -75,7 +79,7 @@ func PlanFor(src Source, o Options, limits gpu.Limits) (Plan, error) {
 	if err != nil {
 		return p, err
 	}
-	p.Weights, p.weights = w.bytes(), w
+	p.Weights, p.weights, p.Expanded = w.bytes(), w, w.expanded()
 	p.KV = uint64(p.Blocks) * BlockSize * c.KVBytesPerToken(p.KVType)
 	p.scratch = p.sizeScratch(limits)
 	p.Scratch = p.scratch.total()

@@ -11,6 +11,7 @@ type projection struct {
 	matrices []*matrix
 	shape    shaders.LinearShape // with N, K and Format left to each part
 	ops      []projectionOp
+	squares  *squares // nil unless inputs are summed up
 }
 
 type projectionOp struct {
@@ -39,10 +40,8 @@ func (p Plan) head() projection {
 
 // products are the shapes of all projections, block by block, those to logits last.
 func (p Plan) products() (all []shaders.LinearShape) {
-	for _, b := range p.weights.blocks {
-		for _, x := range b.products() {
-			all = append(all, x.products()...)
-		}
+	for _, x := range p.projections() {
+		all = append(all, x.products()...)
 	}
 	head := p.head()
 	return append(all, head.products()...)
@@ -56,6 +55,14 @@ func (p Plan) Products() (all []shaders.LinearShape) {
 			seen[name] = true
 			all = append(all, s)
 		}
+	}
+	return all
+}
+
+// projections are those of all blocks, in order. The head is not among them: it is the model's.
+func (p Plan) projections() (all []*projection) {
+	for _, b := range p.weights.blocks {
+		all = append(all, b.products()...)
 	}
 	return all
 }
@@ -77,6 +84,9 @@ func (p *projection) prepare(m *Model) error {
 
 // record multiplies rows rows; a's weights are filled in.
 func (p *projection) record(pass *gpu.Pass, rows int, a shaders.LinearArgs) {
+	if p.squares != nil {
+		p.squares.record(pass, rows, a)
+	}
 	for _, op := range p.ops {
 		a.Weights = op.part.weights
 		op.linear.Run(pass, rows, a)

@@ -22,7 +22,10 @@ type reference struct {
 	frequency []float64 // radians per position of each rotated pair
 	halfSplit bool      // pair i is elements i and i + len(frequency), not 2i and 2i+1
 	tensors   map[string][][]float64
-	stored    func(head []float64) // what storing a token's key or value of one head makes of it; nil for nothing
+	stored    func(head []float64, key bool) // what storing a token's key or value of one head makes of it; nil for nothing
+
+	seen   func(tensor string, x []float64) // is told of each matrix's inputs, one at a time; nil for nobody
+	seeing sync.Mutex
 }
 
 func newReference(t testing.TB, f *gguf.File) *reference {
@@ -72,8 +75,8 @@ func newReference(t testing.TB, f *gguf.File) *reference {
 	return r
 }
 
-// logits returns the logits after each token that want names, nil for the others.
-func (r *reference) logits(ids []int32, want func(position int) bool) [][]float64 {
+// hidden returns what the output matrix takes after each token.
+func (r *reference) hidden(ids []int32) [][]float64 {
 	x := make([][]float64, len(ids))
 	for p, id := range ids {
 		x[p] = append([]float64(nil), r.tensors["token_embd.weight"][id]...)
@@ -85,35 +88,63 @@ func (r *reference) logits(ids []int32, want func(position int) bool) [][]float6
 		q, k, v := make([][]float64, len(x)), make([][]float64, len(x)), make([][]float64, len(x))
 		each(len(x), func(p int) {
 			n := r.norm(x[p], w("attn_norm.weight"))
+			r.see(n, i, "attn_q", "attn_k", "attn_v")
 			q[p] = r.rotate(product(w("attn_q.weight"), n, w("attn_q.bias")), p)
 			k[p] = r.rotate(product(w("attn_k.weight"), n, w("attn_k.bias")), p)
 			v[p] = product(w("attn_v.weight"), n, w("attn_v.bias"))
 			for h := 0; r.stored != nil && h < len(v[p]); h += r.headDim {
-				r.stored(k[p][h:][:r.headDim])
-				r.stored(v[p][h:][:r.headDim])
+				r.stored(k[p][h:][:r.headDim], true)
+				r.stored(v[p][h:][:r.headDim], false)
 			}
 		})
 		each(len(x), func(p int) {
-			add(x[p], product(w("attn_output.weight"), r.attend(q[p], k[:p+1], v[:p+1]), nil))
+			attended := r.attend(q[p], k[:p+1], v[:p+1])
+			add(x[p], product(w("attn_output.weight"), attended, nil))
 			n := r.norm(x[p], w("ffn_norm.weight"))
+			r.see(attended, i, "attn_output")
+			r.see(n, i, "ffn_gate", "ffn_up")
 			gate, up := product(w("ffn_gate.weight"), n, nil), product(w("ffn_up.weight"), n, nil)
 			for j, g := range gate {
 				up[j] *= g / (1 + math.Exp(-g))
 			}
+			r.see(up, i, "ffn_down")
 			add(x[p], product(w("ffn_down.weight"), up, nil))
 		})
 	}
-	head := r.tensors["output.weight"]
-	if head == nil {
-		head = r.tensors["token_embd.weight"]
+	each(len(ids), func(p int) { x[p] = r.norm(x[p], r.tensors["output_norm.weight"]) })
+	return x
+}
+
+// logits returns the logits after each token that want names, nil for the others.
+func (r *reference) logits(ids []int32, want func(position int) bool) [][]float64 {
+	x := r.hidden(ids)
+	head := "output"
+	if r.tensors["output.weight"] == nil {
+		head = "token_embd"
 	}
 	all := make([][]float64, len(ids))
 	each(len(ids), func(p int) {
 		if want(p) {
-			all[p] = product(head, r.norm(x[p], r.tensors["output_norm.weight"]), nil)
+			r.see(x[p], -1, head)
+			all[p] = product(r.tensors[head+".weight"], x[p], nil)
 		}
 	})
 	return all
+}
+
+// see tells who wants to know that x is the input of some of a layer's matrices, or of the model's where layer is -1.
+func (r *reference) see(x []float64, layer int, matrices ...string) {
+	if r.seen == nil {
+		return
+	}
+	r.seeing.Lock()
+	defer r.seeing.Unlock()
+	for _, m := range matrices {
+		if layer >= 0 {
+			m = fmt.Sprintf("blk.%d.%s", layer, m)
+		}
+		r.seen(m+".weight", x)
+	}
 }
 
 // each runs f for 0..n-1, every other one in a second goroutine.

@@ -13,8 +13,6 @@ import (
 	"umbra/model/gguf"
 )
 
-const supported = "(F32, F16, BF16, Q8_0, Q4_0, Q4_1)"
-
 // TestNewRefuses changes one thing of a good file or of the options at a time. The error names it, nothing stays on the
 // device, and nothing panics.
 func TestNewRefuses(t *testing.T) {
@@ -43,20 +41,20 @@ func TestNewRefuses(t *testing.T) {
 
 		{"type without kernels", "qwen2", func(c *contents) {
 			c.add("blk.1.ffn_down.weight", gguf.F32, 1, 256, 64)
-			raw(c, "blk.1.ffn_down.weight", gguf.Q6_K, 256, 64)
+			raw(c, "blk.1.ffn_down.weight", gguf.Q8_K, 256, 64)
 			c.set("qwen2.feed_forward_length", uint32(256))
 			for _, name := range []string{"ffn_gate", "ffn_up"} {
 				c.add("blk.0."+name+".weight", gguf.F32, 1, 64, 256)
 				c.add("blk.1."+name+".weight", gguf.F32, 1, 64, 256)
 			}
 			c.add("blk.0.ffn_down.weight", gguf.F32, 1, 256, 64)
-		}, model.Options{}, `tensor "blk.1.ffn_down.weight": quant: Q6_K is not supported ` + supported},
+		}, model.Options{}, `tensor "blk.1.ffn_down.weight": quant: Q8_K is not supported`},
 		{"integers", "qwen2", func(c *contents) { raw(c, "blk.0.attn_q.weight", gguf.I32, 64, 64) }, model.Options{},
-			`tensor "blk.0.attn_q.weight": quant: I32 is not supported ` + supported},
+			`tensor "blk.0.attn_q.weight": quant: I32 is not supported`},
 		{"quantised gain", "qwen2", func(c *contents) { raw(c, "blk.1.attn_norm.weight", gguf.Q8_0, 64) }, model.Options{},
 			`tensor "blk.1.attn_norm.weight": a vector of type Q8_0 is not supported (F32, F16, BF16)`},
 		{"rotation factors without kernels", "llama3-scaled", func(c *contents) { raw(c, "rope_freqs.weight", gguf.I32, 8) }, model.Options{},
-			`tensor "rope_freqs.weight": quant: I32 is not supported ` + supported},
+			`tensor "rope_freqs.weight": quant: I32 is not supported`},
 		{"rotation factor of zero", "llama3-scaled", func(c *contents) {
 			c.put("rope_freqs.weight", gguf.F32, []float32{1, 2, 0, 4, 5, 6, 7, 8}, 8)
 		}, model.Options{}, `tensor "rope_freqs.weight": factor 2 is 0, not positive`},

@@ -79,6 +79,11 @@ func TestRunRefuses(t *testing.T) {
 		{"overlap", func(b *batch.Batch) { b.Sequences[1].Start = 17 }, "sequence 1: rows 17+3 with 3 outputs do not follow row 18 of 21"},
 		{"gap", func(b *batch.Batch) { b.Sequences[0].Start = 1 }, "sequence 0: rows 1+18 with 2 outputs do not follow row 0 of 21"},
 		{"more outputs than rows", func(b *batch.Batch) { b.Sequences[1].Outputs = 4 }, "sequence 1: rows 18+3 with 4 outputs do not follow row 18 of 21"},
+		{"too few targets", func(b *batch.Batch) { b.Sequences[1].Want, b.Sequences[1].Targets = batch.WantScore, []int32{1, 2} }, "sequence 1: 2 targets for 3 outputs"},
+		{"target past the vocabulary", func(b *batch.Batch) { b.Sequences[0].Want, b.Sequences[0].Targets = batch.WantScore, []int32{1, 256} },
+			"sequence 0: target 256 is outside the vocabulary of 256"},
+		{"negative target", func(b *batch.Batch) { b.Sequences[0].Want, b.Sequences[0].Targets = batch.WantScore, []int32{-1, 6} },
+			"sequence 0: target -1 is outside the vocabulary of 256"},
 		{"negative outputs", func(b *batch.Batch) { b.Sequences[0].Outputs = -1 }, "sequence 0: rows 0+18 with -1 outputs do not follow row 0 of 21"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

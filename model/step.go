@@ -19,7 +19,16 @@ type step struct {
 	header shaders.Step
 
 	rows, outputs     int
-	few, splits, many int // attention tiles, see shaders.Attention.Run
+	few, splits, many int  // attention tiles, see shaders.Attention.Run
+	scored            bool // some outputs want a score
+
+	reads []read // of buffers, after the layers
+}
+
+// read is what is to be read from a buffer, from its beginning.
+type read struct {
+	from *gpu.Buffer
+	to   []byte
 }
 
 // Run computes one batch and returns an Output for each row that wants one, in row order. It checks the batch first
@@ -57,6 +66,7 @@ type Flight struct {
 	fence      *gpu.Fence
 	candidates int      // of each output
 	top        []byte   // candidates
+	scores     []byte   // of each output, nil if none is wanted
 	logits     [][]byte // of outputs that want them, nil for others
 }
 
@@ -110,6 +120,9 @@ func (s *step) check() error {
 		if q.Start != next || q.Rows < 1 || q.Rows > s.rows-next || q.Outputs < 0 || q.Outputs > q.Rows {
 			return fmt.Errorf("model: sequence %d: rows %d+%d with %d outputs do not follow row %d of %d", i, q.Start, q.Rows, q.Outputs, next, s.rows)
 		}
+		if err := s.checkTargets(i, q); err != nil {
+			return err
+		}
 		next += q.Rows
 		last := int(b.Positions[next-1])
 		if len(q.Blocks) < last/BlockSize+1 || len(q.Blocks) > ceilDiv(p.Context, BlockSize) {
@@ -133,6 +146,23 @@ func (s *step) check() error {
 	if next != s.rows {
 		return fmt.Errorf("model: sequences have %d rows of %d", next, s.rows)
 	}
+	return nil
+}
+
+// checkTargets refuses scores of tokens that are none, and notes whether there are scores.
+func (s *step) checkTargets(i int, q batch.Sequence) error {
+	if q.Want != batch.WantScore {
+		return nil
+	}
+	if len(q.Targets) != q.Outputs {
+		return fmt.Errorf("model: sequence %d: %d targets for %d outputs", i, len(q.Targets), q.Outputs)
+	}
+	for _, t := range q.Targets {
+		if t < 0 || int(t) >= s.model.plan.Config.Vocab {
+			return fmt.Errorf("model: sequence %d: target %d is outside the vocabulary of %d", i, t, s.model.plan.Config.Vocab)
+		}
+	}
+	s.scored = s.scored || q.Outputs > 0
 	return nil
 }
 
@@ -202,6 +232,9 @@ func (s *step) upload() error {
 	}
 	s.few, s.many = len(few)/4, len(many)/4
 	h.OutputRows, h.FewTiles, h.ManyTiles = section(outputs), section(few), section(many)
+	if s.scored {
+		h.Targets = section(s.targets())
+	}
 	var copies []int32
 	for _, c := range b.Copies {
 		copies = append(copies, c.From, c.To)
@@ -220,6 +253,18 @@ func (s *step) upload() error {
 		return fmt.Errorf("model: %w", err)
 	}
 	return nil
+}
+
+// targets are the tokens that outputs are scored for, 0 for those that want no score.
+func (s *step) targets() []int32 {
+	targets, at := make([]int32, s.outputs), 0
+	for _, q := range s.batch.Sequences {
+		if q.Want == batch.WantScore {
+			copy(targets[at:], q.Targets)
+		}
+		at += q.Outputs
+	}
+	return targets
 }
 
 // verifies reports whether a sequence's rows are a token and proposals of what follows it: each is computed as it would be alone.
@@ -243,6 +288,9 @@ func (s *step) run() (*Flight, error) {
 	for _, block := range m.weights.blocks {
 		block.record(s)
 	}
+	for _, r := range s.reads {
+		s.pass.Read(r.from, 0, r.to)
+	}
 	f := &Flight{batch: s.batch}
 	if s.outputs > 0 {
 		m.norm.Run(s.pass, s.outputs, b.step, b.input, b.x, m.weights.norm.buffer, b.normed)
@@ -251,6 +299,11 @@ func (s *step) run() (*Flight, error) {
 		m.topK.Run(s.pass, s.outputs, f.candidates, shaders.TopKArgs{Step: b.step, Logits: b.logits, Candidates: b.slices, Y: b.top})
 		f.top = make([]byte, s.outputs*f.candidates*8)
 		s.pass.Read(b.top, 0, f.top)
+		if s.scored {
+			m.score.Run(s.pass, s.outputs, b.step, b.input, b.logits, b.scores)
+			f.scores = make([]byte, s.outputs*shaders.ScoreBytes)
+			s.pass.Read(b.scores, 0, f.scores)
+		}
 		f.logits = s.readLogits()
 	}
 	var err error
@@ -300,6 +353,8 @@ func (f *Flight) collect() []batch.Output {
 				for j := range o.Logits {
 					o.Logits[j] = math.Float32frombits(binary.LittleEndian.Uint32(f.logits[i][4*j:]))
 				}
+			case batch.WantScore:
+				o.Score = shaders.DecodeScore(f.scores[i*shaders.ScoreBytes:])
 			}
 			out = append(out, o)
 		}

@@ -39,7 +39,13 @@ func ShapeOf(name string) (Shape, error) {
 	return Shape{}, fmt.Errorf("model: shape %q is not known (%s)", name, strings.Join(names, ", "))
 }
 
-// Synthetic returns a source of a shape whose matrices all have one type and are filled with random weights on the device.
+// fallbacks are what matrices have whose columns are no whole blocks of a type: something of a similar size or larger with smaller blocks.
+var fallbacks = map[gguf.Type]gguf.Type{
+	gguf.Q2_K: gguf.IQ4_NL, gguf.Q3_K: gguf.IQ4_NL, gguf.Q4_K: gguf.Q5_0, gguf.Q5_K: gguf.Q5_1, gguf.Q6_K: gguf.Q8_0, gguf.IQ4_XS: gguf.IQ4_NL,
+}
+
+// Synthetic returns a source of a shape whose matrices all have one type, as far as their columns are whole blocks of it,
+// and are filled with random weights on the device.
 func Synthetic(s Shape, t gguf.Type) Source {
 	y := &synthetic{strings: map[string]string{"general.architecture": s.Architecture, "general.name": s.Name},
 		uints: map[string]uint64{}, floats: map[string]float64{}, tensors: map[string]gguf.Tensor{}}
@@ -53,6 +59,9 @@ func Synthetic(s Shape, t gguf.Type) Source {
 	y.floats[s.Architecture+".rope.freq_base"] = s.Base
 	y.floats[s.Architecture+".attention.layer_norm_rms_epsilon"] = 1e-5
 	add := func(name string, t gguf.Type, dims ...uint64) {
+		if other, ok := fallbacks[t]; ok && dims[0]%uint64(t.BlockSize()) != 0 {
+			t = other
+		}
 		y.tensors[name] = gguf.Tensor{Name: name, Type: t, Dims: dims}
 	}
 	d, ff, q, kv := uint64(s.Embed), uint64(s.FeedForward), uint64(s.Heads*s.HeadDim), uint64(s.KV*s.HeadDim)

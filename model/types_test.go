@@ -11,6 +11,7 @@ import (
 	"umbra/gpu/gputest"
 	"umbra/model"
 	"umbra/model/gguf"
+	"umbra/model/quant"
 	"umbra/shaders"
 )
 
@@ -24,6 +25,8 @@ func TestMixedTypes(t *testing.T) {
 	odd := build(t, shape{arch: "qwen2", layers: 1, embed: 96, feedForward: 160, heads: 6, kvHeads: 2, headDim: 16, vocab: 259, context: 64})
 	// Columns that are no whole blocks, which unquantised types may have.
 	ragged := build(t, shape{arch: "llama", layers: 1, embed: 40, feedForward: 52, heads: 3, kvHeads: 1, headDim: 16, vocab: 77, context: 64, tied: true})
+	// Rows of one and two super-blocks.
+	super := build(t, shape{arch: "llama", layers: 1, embed: 256, feedForward: 512, heads: 8, kvHeads: 2, headDim: 32, vocab: 130, context: 64, tied: true})
 	for _, c := range []struct {
 		name  string
 		base  *contents
@@ -48,6 +51,15 @@ func TestMixedTypes(t *testing.T) {
 		{"all Q4_1", odd, "/ Q4_1", false},
 		{"all F16", ragged, "/ F16", true},
 		{"all BF16", ragged, "/ BF16", false},
+		{"all Q5_0", odd, "/ Q5_0", false},
+		{"all Q5_1", odd, "/ Q5_1", false},
+		{"all IQ4_NL", odd, "/ IQ4_NL", false},
+		{"all MXFP4", odd, "/ MXFP4", false},
+		{"all Q2_K", super, "/ Q2_K", false},
+		{"all Q5_K", super, "/ Q5_K", false},
+		{"all IQ4_XS", super, "/ IQ4_XS", true},
+		{"a mix of Q4_K and Q6_K", super, "/ Q4_K, attn_v Q6_K, ffn_down Q6_K, token_embd Q6_K", true},
+		{"a mix of Q3_K and others", super, "/ Q3_K, attn_v Q5_K, attn_output Q4_K, ffn_gate Q8_0, token_embd Q6_K", true},
 	} {
 		x := contentsOf(t, c.base.file())
 		for _, rule := range strings.Split(c.types, ", ") {
@@ -81,7 +93,7 @@ func TestMixedTypes(t *testing.T) {
 }
 
 func typeNamed(t testing.TB, name string) gguf.Type {
-	for _, kind := range []gguf.Type{gguf.F32, gguf.F16, gguf.BF16, gguf.Q8_0, gguf.Q4_0, gguf.Q4_1} {
+	for _, kind := range quant.PlaneTypes() {
 		if kind.String() == name {
 			return kind
 		}

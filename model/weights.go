@@ -14,6 +14,7 @@ type matrix struct {
 	tensors []gguf.Tensor
 	// interleave takes rows of the tensors in turn (gate, up, gate, up, ...) instead of one tensor after the other.
 	interleave bool
+	expand     bool // the tensors are of a type without planes: layout is that of what they are expanded to
 	layout     quant.Layout
 	format     shaders.Format
 	rows       int
@@ -162,12 +163,16 @@ func (b *builder) matrix(cols int, tensors ...gguf.Tensor) *matrix {
 		return m
 	}
 	t := tensors[0]
+	kind := t.Type
+	if to, ok := quant.Expansion(kind); ok {
+		kind, m.expand = to, true
+	}
 	var err error
-	if m.layout, err = quant.LayoutOf(t.Type, cols); err != nil {
+	if m.layout, err = quant.LayoutOf(kind, cols); err != nil {
 		b.fail("tensor %q: %w", t.Name, err)
 		return m
 	}
-	if m.format, err = shaders.FormatOf(t.Type.String()); err != nil {
+	if m.format, err = shaders.FormatOf(kind.String()); err != nil {
 		b.fail("tensor %q: %w", t.Name, err)
 		return m
 	}

@@ -10,6 +10,8 @@ type Event struct {
 	Answer int
 	// Tokens holds the ids gained. A stop token is not among them; tokens of a stop string are.
 	Tokens []int32
+	// LogProbs tells of each of Tokens how likely it was, where Request.LogProbs asks for it.
+	LogProbs []TokenLogProb
 	// Text holds the bytes that have become certain: those of Tokens, less what may be the beginning of a stop string,
 	// plus what turned out not to be. A rune may be split between events. Nil without Config.Piece.
 	Text []byte

@@ -80,10 +80,11 @@ func (g *group) report(events []Event, q *sequence, e Event) []Event {
 		return append(events, e)
 	}
 	q.kept.Tokens, q.kept.Text = append(q.kept.Tokens, e.Tokens...), append(q.kept.Text, e.Text...)
+	q.kept.LogProbs = append(q.kept.LogProbs, e.LogProbs...)
 	if e.Reason == Unfinished {
 		return events
 	}
-	e.Tokens, e.Text, e.LogProb = q.kept.Tokens, q.kept.Text, q.score
+	e.Tokens, e.Text, e.LogProb, e.LogProbs = q.kept.Tokens, q.kept.Text, q.score, q.kept.LogProbs
 	g.held = append(g.held, e)
 	if g.live > 0 {
 		return events

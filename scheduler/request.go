@@ -36,6 +36,9 @@ type Request struct {
 	// Sampling says how tokens are chosen; the zero value is greedy. Answer i has Seed+i, so that it is what a request
 	// for one with that seed gives.
 	Sampling sample.Params
+	// LogProbs, where it is above 0, has Event.LogProbs tell of each token how likely it was, with the LogProbs-1 likeliest; at most
+	// MaxLogProbs. The model gives back all logits for it.
+	LogProbs int
 	// Stop ends the sequence where its generated text first contains one of these; the text before it is the last.
 	Stop []string
 	// StopTokens ends the sequence when one of these is generated (a model's end-of-generation ids).
@@ -56,7 +59,7 @@ func (s *Scheduler) Add(r Request) (uint64, error) {
 	}
 	seed := r.Sampling.Seed
 	scored := g.n < g.answers || r.Beams > 0
-	want, top := wants(r.Sampling, scored)
+	want, top := wants(r.Sampling, scored || r.LogProbs > 0)
 	for i := range g.answers {
 		r.Sampling.Seed = seed + uint64(i)
 		sampler, err := sample.New(r.Sampling)
@@ -78,6 +81,7 @@ func (s *Scheduler) Add(r Request) (uint64, error) {
 			stopTokens: slices.Clone(r.StopTokens),
 			stop:       newStopper(r.Stop),
 			scored:     scored,
+			logProbs:   r.LogProbs,
 		})
 	}
 	if r.Beams > 0 {
@@ -141,6 +145,9 @@ func (s *Scheduler) refuse(r Request) error {
 	if slices.Contains(r.Stop, "") {
 		return errors.New("scheduler: a stop string is empty; leave it out")
 	}
+	if r.LogProbs < 0 || r.LogProbs > MaxLogProbs || r.LogProbs > c.Vocabulary+1 || r.LogProbs > 0 && r.Beams > 0 {
+		return fmt.Errorf("scheduler: %d log-probabilities a token are asked for, want 0 to %d, and none with beams", r.LogProbs, MaxLogProbs)
+	}
 	if len(r.Stop) > 0 && c.Piece == nil {
 		return errors.New("scheduler: stop strings need Config.Piece, which is nil")
 	}
@@ -198,8 +205,8 @@ func (s *Scheduler) refuseBeams(r Request) error {
 		return fmt.Errorf("scheduler: the best %d of %d beams are asked for; ask for fewer answers or more beams", r.N, r.Beams)
 	case r.BestOf != 0:
 		return fmt.Errorf("scheduler: the best of %d answers and %d beams are asked for; give one of them", r.BestOf, r.Beams)
-	case !r.Sampling.Greedy() || r.Sampling.Penalises():
-		return fmt.Errorf("scheduler: a beam search draws nothing, but temperature is %v and penalty %v; leave them out", r.Sampling.Temperature, r.Sampling.Penalty)
+	case !r.Sampling.Greedy() || r.Sampling.Penalises() || len(r.Sampling.Bias) > 0:
+		return fmt.Errorf("scheduler: a beam search draws nothing, but temperature is %v and penalty %v; leave them out, and other penalties and biases", r.Sampling.Temperature, r.Sampling.Penalty)
 	case len(r.Stop) > 0:
 		return errors.New("scheduler: a beam search takes no stop strings; give stop tokens, or leave them out")
 	case r.Beams > most:

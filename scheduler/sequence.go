@@ -40,10 +40,12 @@ type sequence struct {
 	rates *pace.Rates  // of its proposals; nil before its first ask
 	index *ngram.Index // of its own text; nil before its first ask
 
-	sampled int     // tokens drawn, a stop token among them
-	scored  bool    // score is wanted
-	score   float64 // sum of the tokens' log-probabilities
-	kept    Event   // tokens and text of an answer that is reported later, or never
+	sampled  int            // tokens drawn, a stop token among them
+	scored   bool           // score is wanted
+	score    float64        // sum of the tokens' log-probabilities
+	logProbs int            // what Request.LogProbs says
+	likely   []TokenLogProb // of the token chosen last, where it is wanted
+	kept     Event          // tokens and text of an answer that is reported later, or never
 }
 
 // target returns how many tokens are to be computed now: all that are known or promised, or the prompt if others wait
@@ -117,6 +119,9 @@ func (q *sequence) chosen(id int32, out batch.Output, vocabulary int) (int32, er
 	if q.scored && q.group.beams == nil {
 		q.score += logProb(out.Logits, id)
 	}
+	if q.logProbs > 0 {
+		q.likely = []TokenLogProb{logProbsOf(out.Logits, id, q.logProbs-1)}
+	}
 	return id, nil
 }
 
@@ -128,7 +133,7 @@ func (q *sequence) accept(token []int32, piece func(int32) []byte) Event {
 		return q.end(Event{}, StopToken)
 	}
 	q.tokens = append(q.tokens, id)
-	e := Event{ID: q.id, Answer: q.answer, Tokens: token, Usage: q.usage()}
+	e := Event{ID: q.id, Answer: q.answer, Tokens: token, LogProbs: q.likely, Usage: q.usage()}
 	if piece != nil {
 		var stopped bool
 		if e.Text, stopped = q.stop.push(piece(id)); stopped {

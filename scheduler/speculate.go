@@ -11,7 +11,8 @@ import (
 
 // Speculation is how proposals of tokens are made and how many: a step computes them together with the token before, and those
 // that the model would have chosen itself are so many steps saved. It changes no greedy token and no distribution
-// (sample.Sampler.Verify). Beams take no proposals, nor does who has more to compute than its last token.
+// (sample.Sampler.Verify). Beams take no proposals, nor does who has more to compute than its last token, or samples by Mirostat
+// (sample.Params.Adapts).
 type Speculation struct {
 	// Most is the most proposals a sequence gets in a step, from 1 to pace.Most.
 	Most int
@@ -156,7 +157,7 @@ func (s *Scheduler) turn() (step pace.Step) {
 
 // most returns how many proposals a sequence can have next, and how many tokens it can get to. The last token it may get is sampled, never proposed.
 func (s *Scheduler) most(q *sequence) (most, left int) {
-	if !q.group.apart || q.group.beams != nil || q.ended || q.pending() != 1 {
+	if !q.group.apart || q.group.beams != nil || q.ended || q.pending() != 1 || q.sampler.Params().Adapts() {
 		return 0, 0
 	}
 	left = q.limit - len(q.tokens) - q.promised

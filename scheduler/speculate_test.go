@@ -320,3 +320,50 @@ func TestUselessProposals(t *testing.T) {
 		})
 	}
 }
+
+// TestProposalsBeside: with proposals each token still has its log-probability, and who samples by Mirostat gets none.
+func TestProposalsBeside(t *testing.T) {
+	period := []int32{3, 14, 15, 9, 26, 5}
+	for _, mirostat := range []bool{false, true} {
+		c := Config{BlockSize: 4, Blocks: 80, MaxBatchTokens: 32, MaxSequences: 2, Context: 300, Vocabulary: syllables,
+			Speculation: &Speculation{Most: 5, Outputs: 16, Text: true, Rates: pace.TextRates(), Always: true}}
+		s, err := New(c)
+		require.NoError(t, err)
+		var params sample.Params
+		if mirostat {
+			params = sample.Neutral()
+			params.Mirostat.Surprise = 2
+		}
+		_, err = s.Add(Request{Prompt: period, MaxTokens: 60, LogProbs: 2, Sampling: params})
+		require.NoError(t, err)
+		f := newFake(c)
+		f.of = func(text []int32) []float32 {
+			logits := make([]float32, syllables)
+			logits[period[len(text)%len(period)]] = 20
+			return logits
+		}
+		tokens, most := 0, 0
+		for b := s.Next(); b != nil; b = s.Next() {
+			out, err := f.run(b)
+			require.NoError(t, err)
+			events, err := s.Commit(b, out)
+			require.NoError(t, err)
+			for _, e := range events {
+				require.NoError(t, e.Err)
+				require.Len(t, e.LogProbs, len(e.Tokens))
+				for i, p := range e.LogProbs {
+					require.Equal(t, e.Tokens[i], p.ID)
+				}
+				tokens, most = tokens+len(e.Tokens), max(most, len(e.Tokens))
+			}
+			require.NoError(t, s.Check())
+		}
+		require.Equal(t, 60, tokens)
+		if proposed := s.Stats().Speculated.Proposed[0]; mirostat {
+			require.Zero(t, proposed)
+		} else {
+			require.NotZero(t, proposed)
+			require.Greater(t, most, 1)
+		}
+	}
+}

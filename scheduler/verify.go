@@ -22,7 +22,7 @@ func (s *Scheduler) verify(events []Event, q share, out []batch.Output) []Event 
 			return q.group.report(events, q.sequence, q.end(e, Failed)) // its cache may not hold numbers
 		}
 		got := q.accept(s.one(id), s.config.Piece)
-		got.Tokens, got.Text = append(e.Tokens, got.Tokens...), append(e.Text, got.Text...)
+		got.Tokens, got.Text, got.LogProbs = append(e.Tokens, got.Tokens...), append(e.Text, got.Text...), append(e.LogProbs, got.LogProbs...)
 		if e = got; came {
 			accepted++
 		}

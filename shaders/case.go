@@ -38,7 +38,7 @@ func (c Case) Run(d *gpu.Device, tuning Tuning) (Result, error) {
 // Cases lists every case: each operation, format and variant, with awkward shapes.
 func Cases() []Case {
 	var all []Case
-	for _, add := range []func() []Case{linearCases, attentionCases, ropeCases, blockCopyCases, rowCases, topKCases} {
+	for _, add := range []func() []Case{linearCases, attentionCases, ropeCases, blockCopyCases, rowCases, topKCases, scoreCases, squaresCases} {
 		all = append(all, add()...)
 	}
 	return all
@@ -86,7 +86,7 @@ func (b *bench) rows(label string, data []float32, cols int) *gpu.Buffer {
 func (b *bench) weights(f Format, rows, cols int) (Weights, []float32) {
 	q, s := f.Random(b.rand, rows, cols)
 	w := Weights{Quants: b.buffer("quants", q)}
-	if f.ScaleHalfs > 0 {
+	if f.HasScales() {
 		w.Scales = b.buffer("scales", s)
 	}
 	padded := f.Decode(q, s, rows, cols)

@@ -42,6 +42,7 @@ func products() (all []LinearShape) {
 	for _, f := range formats {
 		for _, n := range []int{2, 70, 1024, 4096, 8192, 12288, 28672, 131072} {
 			for _, k := range []int{31, 1024, 14336} {
+				k = f.whole(k)
 				all = append(all, LinearShape{Format: f, N: n, K: k, Stride: n}, LinearShape{Format: f, N: n, K: k, Norm: true, Gate: true, Stride: n})
 			}
 		}

@@ -11,15 +11,14 @@ type GatherShape struct {
 
 type gatherSpec struct {
 	*bindings
+	Format    Format
 	HasScales bool
 	Dequant   string
+	planeSpec
 
-	N          int `wgsl:"N"`
-	First      int `wgsl:"FIRST"`
-	Blocks     int `wgsl:"BLOCKS"`
-	QuantVecs  int `wgsl:"QUANT_VECS"`
-	ScaleWords int `wgsl:"SCALE_WORDS"`
-	YVecs      int `wgsl:"Y_VECS"`
+	N     int `wgsl:"N"`
+	First int `wgsl:"FIRST"`
+	YVecs int `wgsl:"Y_VECS"`
 }
 
 // Gather looks up rows of an embedding table by token id.
@@ -31,9 +30,12 @@ type Gather struct {
 
 // NewGather compiles the kernel.
 func NewGather(d *gpu.Device, s GatherShape) (*Gather, error) {
+	var err error
+	if s.Format, err = s.Format.on(d); err != nil {
+		return nil, err
+	}
 	cols := pad(s.Cols)
-	spec := gatherSpec{&bindings{}, s.Format.ScaleHalfs > 0, dequants[s.Format.Name],
-		s.N, s.First, cols / blockCols, s.Format.QuantBytes(cols) / 16, s.Format.ScaleBytes(cols) / 4, cols / 4}
+	spec := gatherSpec{&bindings{}, s.Format, s.Format.HasScales(), dequants[s.Format.Name], s.Format.planes(cols), s.N, s.First, cols / 4}
 	k, err := compile(d, "gather.wgsl", "gather_"+s.Format.Name, &spec)
 	return &Gather{d, s, k}, err
 }

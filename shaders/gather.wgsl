@@ -4,7 +4,7 @@
 {% .StepWGSL %}
 {% .Binding %} var<uniform> step: Step;
 {% .Binding %} var<storage, read> input: array<u32>;
-{% .Binding %} var<storage, read> wq: array<vec4<u32>>;
+{% .Binding %} var<storage, read> wq: array<{% .Format.Vec %}>;
 {%- if .HasScales %}
 {% .Binding %} var<storage, read> ws: array<u32>;
 {%- end %}

@@ -42,7 +42,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	var p{% $r %} = load_piece(row{% $r %}, min(begin, BLOCKS - 1u) * PIECES);
 {%- end %}
 {%- if $.HasScales %}
-	var s{% $r %} = ws[row{% $r %} * SCALE_WORDS + min(begin / SCALE_BLOCKS, SCALE_WORDS - 1u)];
+	var s{% $r %} = load_scale(row{% $r %}, min(begin, BLOCKS - 1u));
 {%- end %}
 {%- end %}
 {%- range $j := seq .Stages %}
@@ -71,12 +71,14 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- end %}
 {%- if .HasScales %}
 {%- range $r := seq .Stack %}
-		let f{% $r %} = factors(s{% $r %}, (n & 1u) == 1u);
+{%- range $h := seq $.Spans %}
+		let f{% $r %}_{% $h %} = factors(scale{% $h %}(s{% $r %}, block));
+{%- end %}
 {%- end %}
 		if (n % SCALE_BLOCKS == SCALE_BLOCKS - 1u) {
-			let pair = min(block / SCALE_BLOCKS + 1u, SCALE_WORDS - 1u);
+			let following = min(block + 1u, BLOCKS - 1u);
 {%- range $r := seq .Stack %}
-			s{% $r %} = ws[row{% $r %} * SCALE_WORDS + pair];
+			s{% $r %} = load_scale(row{% $r %}, following);
 {%- end %}
 		}
 {%- end %}
@@ -95,14 +97,16 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- range $u := seq .Units %}
 			{
 				let at = window{% if gt $.Pieces 1 %} + piece * UNITS{% end %} + {% $u %}u;
-{%- template "direct_unit" $ %}
+{%- template "direct_unit" ($.In (div $u $.SpanUnits)) %}
 			}
 {%- end %}
 {%- else %}
-			{% if gt .Units 1 %}for (var u = 0u; u < UNITS; u++) {% end %}{
-				let at = window{% if gt .Pieces 1 %} + piece * UNITS{% end %}{% if gt .Units 1 %} + u{% end %};
-{%- template "direct_unit" . %}
+{%- range $h := seq .Spans %}
+			{% if gt $.SpanUnits 1 %}for (var u = {% mul $h $.SpanUnits %}u; u < {% mul (add $h 1) $.SpanUnits %}u; u++) {% end %}{
+				let at = window{% if gt $.Pieces 1 %} + piece * UNITS{% end %}{% if gt $.SpanUnits 1 %} + u{% end %};
+{%- template "direct_unit" ($.In $h) %}
 			}
+{%- end %}
 {%- end %}
 		}
 {%- if eq .Buffers 2 %}
@@ -186,7 +190,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- range $h := seq 2 %}
 				{
 {%- range $r := seq $.Stack %}
-					let w{% $r %} = {% if $.HasScales %}quad{% $h %}(c{% $r %}, f{% $r %}){% else %}raw{% $h %}(c{% $r %}){% end %};
+					let w{% $r %} = {% if $.HasScales %}quad{% $h %}(c{% $r %}, f{% $r %}_{% $.Half %}){% else %}raw{% $h %}(c{% $r %}){% end %};
 {%- end %}
 {%- range $c := seq 4 %}{% range $q := seq $.Quads %}
 					let w_{% comp $c %}{% $q %} = {% template "direct_type" $ %}({% range $i := seq $.PerLane %}{% if $i %}, {% end %}w{% add (mul $q 4) $i %}.{% comp $c %}{% end %});

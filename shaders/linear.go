@@ -42,9 +42,12 @@ func (s LinearShape) Outs() int {
 type linearSpec struct {
 	*bindings
 	LinearShape
+	planeSpec
 	Dequant   string
 	HasScales bool
 	HasMin    bool
+	Spans     int // scales of a block
+	SpanUnits int // units of 8 columns that one is for, in a block or in what a kernel takes at once
 	RowCount  string
 	Touch     bool
 	Stages    int // vectors of x a lane brings for each token of a tile
@@ -53,9 +56,6 @@ type linearSpec struct {
 	Weights    int     `wgsl:"N"`
 	OutN       int     `wgsl:"OUT_N"`   // output columns
 	OutDiv     int     `wgsl:"OUT_DIV"` // weight rows per output column
-	Blocks     int     `wgsl:"BLOCKS"`
-	QuantVecs  int     `wgsl:"QUANT_VECS"`
-	ScaleWord  int     `wgsl:"SCALE_WORDS"`
 	XVecs      int     `wgsl:"X_VECS"`
 	YStride    int     `wgsl:"Y_STRIDE"`
 	YOffset    int     `wgsl:"Y_OFFSET"`
@@ -82,9 +82,9 @@ func (s LinearShape) spec() linearSpec {
 	k := pad(s.K)
 	spec := linearSpec{
 		bindings: &bindings{}, LinearShape: s, Dequant: dequants[s.Format.Name],
-		HasScales: s.Format.ScaleHalfs > 0, HasMin: s.Format.HasMin, RowCount: "step.rows",
-		Weights: s.N, OutN: s.Outs(), OutDiv: 1, Blocks: k / blockCols,
-		QuantVecs: s.Format.QuantBytes(k) / 16, ScaleWord: s.Format.ScaleBytes(k) / 4, XVecs: k / 4,
+		HasScales: s.Format.HasScales(), HasMin: s.Format.HasMin, RowCount: "step.rows",
+		Spans: s.Format.Spans(), SpanUnits: 4 / s.Format.Spans(),
+		planeSpec: s.Format.planes(k), Weights: s.N, OutN: s.Outs(), OutDiv: 1, XVecs: k / 4,
 		YStride: s.Stride, YOffset: s.Offset, NormCols: float32(s.K), Epsilon: s.Eps,
 	}
 	if s.Gate {
@@ -154,6 +154,10 @@ func NewLinear(d *gpu.Device, tuning Tuning, s LinearShape) (*Linear, error) {
 		return nil, fmt.Errorf("shaders: linear: rope does not combine with %+v", s)
 	case s.Gate && (s.Bias || s.Residual):
 		return nil, fmt.Errorf("shaders: linear: bias and residual do not combine with a gate")
+	}
+	var err error
+	if s.Format, err = s.Format.on(d); err != nil {
+		return nil, err
 	}
 	return &Linear{device: d, tuning: tuning, Shape: s, kernels: map[linearVariant]linearKernel{}, chosen: s.chosen(tuning.Choices)}, nil
 }
@@ -447,4 +451,4 @@ func (s *linearSpec) gemmNarrow(v linearVariant) {
 }
 
 // touchable reports whether a core's cache may be expected to hold a workgroup's weights, which are then brought there first.
-func (s *linearSpec) touchable() bool { return s.Rows*s.QuantVecs*16 <= 1<<19 }
+func (s *linearSpec) touchable() bool { return s.Rows*s.Format.QuantBytes(pad(s.K)) <= 1<<19 }

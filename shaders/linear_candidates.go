@@ -3,8 +3,9 @@ package shaders
 // streamCandidates are tiles of MatvecStream worth a try for one token row, streamFew for up to 8.
 var (
 	streamCandidates = []streamTile{
-		{16, 8, 4, 1, true}, {32, 4, 4, 1, true}, {32, 4, 2, 1, true}, {16, 4, 4, 2, true},
-		{32, 4, 2, 2, true}, {16, 8, 4, 2, true}, {64, 4, 4, 1, true}, {32, 4, 4, 1, false},
+		{16, 8, 4, 1, true}, {32, 4, 4, 1, true}, {32, 4, 2, 1, true},
+		{32, 4, 2, 2, true}, {64, 4, 4, 1, true}, {32, 4, 4, 1, false},
+		{16, 8, 4, 1, false}, {32, 8, 2, 1, true}, {64, 4, 2, 1, true}, {16, 16, 4, 2, false}, {64, 4, 2, 2, true}, {32, 4, 2, 4, false},
 	}
 	streamFew = []streamTile{{8, 8, 4, 1, true}, {8, 16, 4, 1, true}, {16, 4, 4, 1, true}, {16, 8, 4, 1, true}, {32, 4, 4, 1, true}, {32, 4, 2, 1, true}}
 )
@@ -18,11 +19,11 @@ var directCandidates = []struct {
 	{4, 8, directTile{4, 0, 4, 4, 1, true, true}}, {4, 8, directTile{4, 0, 8, 8, 1, true, true}},
 	{8, 8, directTile{2, 0, 8, 8, 4, true, true}}, {8, 8, directTile{4, 0, 8, 8, 4, true, true}},
 
+	{32, rowMost, directTile{4, 32, 8, 4, 1, true, true}}, {32, rowMost, directTile{4, 32, 8, 4, 2, true, true}}, {32, 64, directTile{4, 32, 8, 4, 4, true, true}},
 	{16, rowMost, directTile{4, 16, 4, 4, 1, true, true}}, {16, rowMost, directTile{2, 16, 8, 8, 1, true, true}},
-	{16, matvecRows, directTile{4, 16, 8, 8, 1, true, true}}, {16, matvecRows, directTile{8, 8, 4, 4, 1, true, true}},
+	{16, matvecRows, directTile{4, 16, 8, 8, 1, true, true}},
 	{16, 64, directTile{2, 16, 8, 8, 4, true, true}}, {16, 64, directTile{4, 16, 8, 8, 4, true, true}}, {16, 64, directTile{4, 16, 8, 8, 2, true, true}},
 	{64, rowMost, directTile{4, 16, 4, 1, 1, true, true}}, {matvecRows, rowMost, directTile{8, 16, 4, 1, 1, false, true}},
-	{32, rowMost, directTile{4, 32, 4, 4, 1, true, false}}, {rowMost, rowMost, directTile{4, 32, 4, 1, 1, true, false}},
 	{rowMost, rowMost, directTile{2, 32, 4, 1, 1, true, true}},
 }
 
@@ -55,7 +56,7 @@ func (s LinearShape) candidates(rows int) []linearVariant {
 		}
 	}
 	for _, c := range directCandidates {
-		if top < c.from || top > c.to || top > matvecRows && s.Format.QuantVecs >= 4 { // whose lanes read other rows: GemmTile's
+		if top < c.from || top > c.to || top > matvecRows && s.Format.QuantBits >= 16 { // whose lanes read other rows: GemmTile's
 			continue
 		}
 		if c.tile.tokens == 0 {

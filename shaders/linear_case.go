@@ -6,12 +6,15 @@ import (
 	"umbra/gpu"
 )
 
+// allTiles is how many formats, the first, go through every tile of MatvecStream. The others take turns.
+const allTiles = 6
+
 // linearCases takes every format through every kernel, and every fused part through awkward shapes: one row, odd
 // counts, columns short of a block, rows past a tile.
 func linearCases() []Case {
 	var cases []Case
 	add := func(s LinearShape, rows int) {
-		s.Eps = 1e-5
+		s.Eps, s.K = 1e-5, s.Format.whole(s.K)
 		if s.Stride == 0 {
 			s.Stride = pad(s.Outs())
 		}
@@ -66,6 +69,15 @@ func linearCases() []Case {
 		name := fmt.Sprintf("linear %s %dx%d rows %d %v", c.s.Format.Name, c.s.N, c.s.K, c.rows, c.tile)
 		cases = append(cases, Case{name, func(b *bench) error { return b.linear(c.s, c.rows, directVariant(c.tile)) }})
 	}
+	for _, f := range formats[allTiles:] { // parts and slices that begin in the middle of a super-block
+		s := LinearShape{Format: f, N: 70, K: 768, Norm: true, Eps: 1e-5, Stride: 96}
+		for i, t := range []directTile{{stack: 4, tokens: 8, groups: 4, split: 4, parts: 2, ahead: true, unroll: true}, {stack: 2, tokens: 8, groups: 2, split: 1, parts: 1}} {
+			if i == 1 && !f.Halves && !f.Offset {
+				continue
+			}
+			cases = append(cases, Case{fmt.Sprintf("linear %s %dx%d rows 11 %v", f.Name, s.N, s.K, t), func(b *bench) error { return b.linear(s, 11, directVariant(t)) }})
+		}
+	}
 	for i, c := range []struct {
 		s            LinearShape
 		rows, tokens int
@@ -77,16 +89,32 @@ func linearCases() []Case {
 		{LinearShape{N: 37, K: 31, Norm: true}, 3, 2, streamTile{lanes: 16, groups: 4, perLane: 1, atOnce: 1}},
 		{LinearShape{N: 70, K: 352, Norm: true}, 7, 4, streamTile{lanes: 8, groups: 8, perLane: 4, atOnce: 1, ahead: true}},
 	} {
-		for _, f := range formats {
+		for n, f := range formats {
+			if n >= allTiles && n%4 != i%4 {
+				continue
+			}
 			s := c.s
-			s.Format, s.Eps, s.Stride = f, 1e-5, max(s.Stride, pad(s.Outs()))
+			s.Format, s.K, s.Eps, s.Stride = f, f.whole(s.K), 1e-5, max(s.Stride, pad(s.Outs()))
 			v := streamVariant(c.tile, c.tokens)
 			name := fmt.Sprintf("linear %s %dx%d rows %d stream %d", f.Name, s.N, s.K, c.rows, i)
 			cases = append(cases, Case{name, func(b *bench) error { return b.linear(s, c.rows, v) }})
 		}
 	}
+	for i, f := range formats {
+		s := LinearShape{Format: f, N: 70, K: f.whole(352), Norm: i%2 == 0, Eps: 1e-5, Stride: 96}
+		cases = append(cases, Case{fmt.Sprintf("linear %s %dx%d rows 69 gemm", f.Name, s.N, s.K), func(b *bench) error { return b.linear(s, 69, gemmVariant) }})
+	}
 	for _, f := range formats {
-		s := LinearShape{Format: f, N: 70, K: 352, Residual: true, Stride: 96}
+		if !f.Small {
+			continue
+		}
+		f.flushed = 1
+		s := LinearShape{Format: f, N: 70, K: f.whole(352), Norm: true, Eps: 1e-5, Stride: 96}
+		v := streamVariant(streamTile{lanes: 16, groups: 4, perLane: 2, atOnce: 1}, 1)
+		cases = append(cases, Case{"linear " + f.Name + " flushed", func(b *bench) error { return b.linear(s, 1, v) }})
+	}
+	for _, f := range formats {
+		s := LinearShape{Format: f, N: 70, K: f.whole(352), Residual: true, Stride: 96}
 		cases = append(cases, Case{"plain linear " + f.Name, func(b *bench) error { return b.linear(s, 5, linearVariant{file: "plain_linear", tokens: 1}) }})
 	}
 	return append(append(cases, linearRopeCases()...), linearTileCases()...)

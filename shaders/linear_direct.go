@@ -29,39 +29,47 @@ func (t directTile) String() string {
 
 // directChoice is a line of directChoices: a tile, and the products that it is for.
 type directChoice struct {
-	format    string // all formats if empty
-	rows, top int    // token rows, from and to; no upper bound if 0
-	n, most   int    // weight rows, likewise
-	k         int    // columns, at least
+	rows, top int // token rows, from and to; no upper bound if 0
+	n, most   int // weight rows, likewise
+	k         int // columns, at least
 	tile      directTile
 }
 
-// directChoices picks GemmDirect instead of Matvec and Gemm on wide adapters: the first line that a product fits. A line with
+// directChoices picks GemmDirect instead of Matvec and Gemm on wide adapters, for quantised weights: the first line that a product fits. A line with
 // parts is passed over where there is no room for their sums. BenchmarkLinearTiles is what to choose by.
 //
-// On an H200 (llama3.1-8b and llama3.2-1b shapes) they take, beside Matvec and Gemm: 16 rows of q4_0 28672x4096 165 us for 240, of 4096x14336
-// with parts 92 us for 120, 64 rows of 28672x4096 532 us for some 1,500, 512 rows of q4_0 4096x4096 554 us for 969. With few columns parts cost more than they gain: 16
-// sequences of llama3.2-1b fell from 4,995 to 4,414 tok/s.
-var directChoices = append(directFormat("q4_0"), directFormat("q8_0")...)
-
-// directFormat is the choices for a format; those measured have the same.
-func directFormat(name string) []directChoice {
-	return []directChoice{
-		{name, 5, 8, 12288, 0, 0, directTile{4, 8, 4, 4, 1, true, true}},
-		{name, 5, 8, 1024, 12287, 0, directTile{2, 8, 8, 8, 4, true, true}},
-		{name, 9, matvecRows, 12288, 0, 0, directTile{4, 16, 4, 4, 1, true, true}},
-		{name, 9, 24, 1024, 12287, 4096, directTile{4, 16, 8, 8, 4, true, true}},
-		{name, 25, 64, 1024, 3071, 0, directTile{2, 16, 8, 8, 4, true, true}},
-		{name, 25, matvecRows, 1, 12287, 0, directTile{2, 16, 8, 8, 1, true, true}},
-		{name, matvecRows + 1, 0, 1, 0, 0, directTile{4, 16, 4, 1, 1, true, true}},
-	}
+// On an H200 (llama3.1-8b and llama3.2-1b shapes) they take, beside Matvec and Gemm: 16 rows of q4_0 28672x4096 151 us for 240, of 4096x14336
+// with parts 75 us for 120, 64 rows of 28672x4096 500 us for some 1,500, 512 rows of q4_0 4096x4096 504 us for 969.
+var directChoices = []directChoice{
+	{5, 8, 12288, 0, 0, directTile{4, 8, 4, 4, 1, true, true}},
+	{5, 8, 1024, 12287, 0, directTile{2, 8, 8, 8, 4, true, true}},
+	{9, 24, 65536, 0, 0, directTile{4, 16, 4, 4, 1, true, true}},
+	{9, 24, 12288, 65535, 0, directTile{4, 16, 8, 8, 1, true, true}},
+	{9, 24, 6144, 12287, 4096, directTile{2, 16, 8, 8, 4, true, true}},
+	{9, 24, 4096, 12287, 4096, directTile{4, 16, 8, 8, 4, true, true}},
+	{9, 24, 1024, 4095, 0, directTile{2, 16, 8, 8, 4, true, true}},
+	{25, 32, 12288, 0, 4096, directTile{4, 32, 8, 4, 1, true, true}},
+	{25, 32, 6144, 12287, 0, directTile{4, 16, 8, 8, 4, true, true}},
+	{25, 32, 4096, 6143, 0, directTile{4, 16, 8, 8, 2, true, true}},
+	{25, 32, 1024, 4095, 0, directTile{4, 16, 8, 8, 4, true, true}},
+	{49, 64, 12288, 0, 0, directTile{4, 32, 8, 4, 1, true, true}},
+	{49, 64, 6144, 12287, 0, directTile{4, 16, 8, 8, 2, true, true}},
+	{49, 64, 4096, 6143, 0, directTile{4, 32, 8, 4, 4, true, true}},
+	{25, matvecRows, 12288, 0, 0, directTile{4, 16, 4, 4, 1, true, true}},
+	{33, 48, 4096, 12287, 0, directTile{4, 16, 8, 8, 1, true, true}},
+	{33, 64, 1024, 4095, 4096, directTile{4, 16, 8, 8, 2, true, true}},
+	{65, matvecRows, 4096, 12287, 0, directTile{4, 16, 4, 4, 1, true, true}},
+	{25, matvecRows, 1, 12287, 0, directTile{2, 16, 8, 8, 1, true, true}},
+	{matvecRows + 1, 512, 4096, 12287, 8192, directTile{4, 32, 8, 4, 2, true, true}},
+	{matvecRows + 1, 0, 4096, 0, 0, directTile{4, 32, 8, 4, 1, true, true}},
+	{matvecRows + 1, 0, 1, 0, 0, directTile{4, 16, 4, 1, 1, true, true}},
 }
 
 // directFor returns the tile for a number of token rows, if any; room is what there is for sums of parts, in bytes.
 func (s LinearShape) directFor(choices []directChoice, rows, room int) (directTile, bool) {
 	within := func(v, low, high int) bool { return v >= low && (high == 0 || v <= high) }
 	for _, c := range choices {
-		if (c.format == "" || c.format == s.Format.Name) && within(rows, c.rows, c.top) && within(s.N, c.n, c.most) && s.K >= c.k &&
+		if s.Format.HasScales() && within(rows, c.rows, c.top) && within(s.N, c.n, c.most) && s.K >= c.k &&
 			s.sumBytes(c.tile.parts, rows) <= room && (!s.Gate && !s.Roped() || c.tile.stack > 1) {
 			return c.tile, true
 		}
@@ -85,7 +93,11 @@ func (s LinearShape) PartsBytes(rows int) int {
 	size := 0
 	for _, c := range directChoices {
 		if t, ok := s.directFor([]directChoice{c}, c.rows, math.MaxInt); ok && c.rows <= rows && t.parts > 1 {
-			size = max(size, s.sumBytes(t.parts, min(rows, c.top)))
+			most := rows
+			if c.top > 0 {
+				most = min(rows, c.top)
+			}
+			size = max(size, s.sumBytes(t.parts, most))
 		}
 	}
 	for _, c := range tileChoices {
@@ -122,6 +134,15 @@ type directSpec struct {
 
 const workgroupBytes = 16 << 10 // what every adapter gives
 
+// directHalf is a directSpec and the scale of a block that is meant.
+type directHalf struct {
+	*directSpec
+	Half int
+}
+
+// In returns the spec for one of a block's scales.
+func (d *directSpec) In(half int) directHalf { return directHalf{d, half} }
+
 // joinSpec is what gemm_join.wgsl needs.
 type joinSpec struct {
 	linearSpec
@@ -140,12 +161,10 @@ func (s LinearShape) direct(t directTile) (*directSpec, *joinSpec, error) {
 	d.PerLane = min(4, t.stack)
 	d.Quads = t.stack / d.PerLane
 	d.Aligned = s.N%d.Rows == 0
-	d.Pieces = min(4, s.Format.QuantVecs)
+	d.Pieces = s.Format.blockPieces()
 	d.Units = 4 / d.Pieces
-	d.ScaleBlocks = 1
-	if s.Format.ScaleHalfs == 1 {
-		d.ScaleBlocks = 2
-	}
+	d.SpanUnits = d.Units / d.Spans
+	d.ScaleBlocks = s.Format.scaleBlocks()
 	d.Span = ceilDiv(d.Blocks, t.split*d.ScaleBlocks) * d.ScaleBlocks // a slice begins with a word of scales
 	d.Pitch = 2 * t.tokens
 	d.Staged = 4 * t.split * d.Pitch

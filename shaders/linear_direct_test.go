@@ -12,12 +12,12 @@ func TestDirectChoices(t *testing.T) {
 		return directTile{stack: stack, tokens: 16, groups: 4, split: 4, parts: parts}
 	}
 	choices := []directChoice{
-		{format: "q4_0", rows: 9, top: 16, most: 4096, tile: tile(8, 4)},
-		{format: "q4_0", rows: 9, tile: tile(4, 1)},
+		{rows: 9, top: 16, most: 4096, tile: tile(8, 4)},
+		{rows: 9, top: 32, tile: tile(4, 1)},
 		{rows: 33, n: 1000, tile: tile(1, 1)},
 		{rows: 33, n: 1000, tile: tile(2, 1)},
 	}
-	q4, f16 := formats[4], formats[1]
+	q4, f16, q6 := formats[4], formats[1], named("q6_k")
 	for _, c := range []struct {
 		s     LinearShape
 		rows  int
@@ -29,9 +29,11 @@ func TestDirectChoices(t *testing.T) {
 		{LinearShape{Format: q4, N: 4096}, 16, false, 4},
 		{LinearShape{Format: q4, N: 4097}, 16, true, 4},
 		{LinearShape{Format: q4, N: 4096}, 17, true, 4},
-		{LinearShape{Format: f16, N: 999}, 33, true, 0},
-		{LinearShape{Format: f16, N: 1000}, 33, true, 1},
-		{LinearShape{Format: f16, N: 1000, Gate: true}, 33, true, 2},
+		{LinearShape{Format: q6, N: 4096}, 16, true, 8},
+		{LinearShape{Format: f16, N: 4096}, 16, true, 0},
+		{LinearShape{Format: q4, N: 999}, 33, true, 0},
+		{LinearShape{Format: q4, N: 1000}, 33, true, 1},
+		{LinearShape{Format: q4, N: 1000, Gate: true}, 33, true, 2},
 	} {
 		room := 0
 		if c.parts {
@@ -47,7 +49,7 @@ func TestDirectChoices(t *testing.T) {
 func TestDirectTiles(t *testing.T) {
 	for _, c := range directChoices {
 		for _, f := range formats {
-			_, _, err := LinearShape{Format: f, N: 100, K: 96}.direct(c.tile)
+			_, _, err := LinearShape{Format: f, N: 100, K: f.whole(96)}.direct(c.tile)
 			require.NoError(t, err)
 		}
 	}
@@ -61,4 +63,13 @@ func TestDirectTiles(t *testing.T) {
 		_, _, err := LinearShape{Format: formats[4], N: 100, K: 96}.direct(bad)
 		require.Error(t, err, "%v", bad)
 	}
+}
+
+// named is a format.
+func named(name string) Format {
+	f, err := FormatOf(name)
+	if err != nil {
+		panic(err)
+	}
+	return f
 }

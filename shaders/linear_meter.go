@@ -91,7 +91,7 @@ func (m *linearMeter) addWeights() (err error) {
 	if w.Quants, err = m.buffer(s.N * s.Format.QuantBytes(k)); err != nil {
 		return err
 	}
-	if s.Format.ScaleHalfs > 0 {
+	if s.Format.HasScales() {
 		if w.Scales, err = m.buffer(s.N * s.Format.ScaleBytes(k)); err != nil {
 			return err
 		}

@@ -43,7 +43,7 @@ var tileChoices = []tileChoice{
 // fits says whether a line is for a product with a number of token rows.
 func (c tileChoice) fits(s LinearShape, rows int) bool {
 	within := func(v, low, high int) bool { return v >= low && (high == 0 || v <= high) }
-	return s.Format.QuantVecs >= 4 && within(rows, c.rows, c.top) && within(s.N, c.n, c.most)
+	return s.Format.QuantBits >= 16 && within(rows, c.rows, c.top) && within(s.N, c.n, c.most)
 }
 
 // tileFor returns the tile for a number of token rows, if any.
@@ -103,7 +103,7 @@ func (d *tileSpec) In(buffer int) tileBuffer {
 func (s LinearShape) tile(t tileShape) (*tileSpec, *joinSpec, error) {
 	d := &tileSpec{linearSpec: s.spec(), Turned: t.turned, Parted: t.parts > 1, LaneRows: t.laneRows, LaneTokens: t.laneTokens, GroupsW: t.across, Steps: t.steps}
 	switch {
-	case s.Format.QuantVecs < 4,
+	case s.Format.QuantBits < 16,
 		t.laneRows < 4 || t.laneRows%4 != 0 || t.laneTokens < 4 || t.laneTokens%4 != 0,
 		t.across < 1 || t.down < 1 || t.across*t.down > 8 || t.parts < 1,
 		t.cols != 8 && t.cols != 16 && t.cols != 32,
@@ -115,7 +115,7 @@ func (s LinearShape) tile(t tileShape) (*tileSpec, *joinSpec, error) {
 	d.Threads = 32 * t.across * t.down
 	d.Turns = d.Blocks * blockCols / (t.cols * t.steps)
 	d.Aligned = s.N%d.Rows == 0
-	d.WordQuads = 8 / s.Format.QuantVecs
+	d.WordQuads = 32 / s.Format.QuantBits
 	d.WordCols = 4 * d.WordQuads
 	d.WordsX = t.cols / 4
 	d.WordsW = d.WordsX / d.WordQuads

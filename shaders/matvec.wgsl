@@ -64,39 +64,46 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- range $r := seq $.PerLane %}
 		let c{% $r %} = w{% $r %};
 		w{% $r %} = load_block(row{% $r %}, next);
-{%- range $t := seq $.Tokens %}
-		var s{% $r %}_{% $t %} = 0.0;
 {%- end %}
-{%- end %}
-{%- if .HasMin %}{% range $t := seq .Tokens %}
-		var sum{% $t %} = vec4<f32>(0.0);
-{%- end %}{% end %}
-{%- range $u := seq 4 %}
+{%- range $h := seq .Spans %}
 		{
+{%- range $t := seq $.Tokens %}
 {%- range $r := seq $.PerLane %}
-			let v{% $r %} = unit{% $u %}(c{% $r %});
+			var s{% $r %}_{% $t %} = 0.0;
+{%- end %}
+{%- if $.HasMin %}
+			var sum{% $t %} = vec4<f32>(0.0);
+{%- end %}
+{%- end %}
+{%- range $i := seq $.SpanUnits %}
+{%- $u := add (mul $h $.SpanUnits) $i %}
+			{
+{%- range $r := seq $.PerLane %}
+				let v{% $r %} = unit{% $u %}(c{% $r %});
 {%- end %}
 {%- range $t := seq $.Tokens %}
-			{
-				let a = xs[buffer + {% add (mul $t 8) (mul $u 2) %}u * PITCH + lane];
-				let b = xs[buffer + {% add (add (mul $t 8) (mul $u 2)) 1 %}u * PITCH + lane];
+				{
+					let a = xs[buffer + {% add (mul $t 8) (mul $u 2) %}u * PITCH + lane];
+					let b = xs[buffer + {% add (add (mul $t 8) (mul $u 2)) 1 %}u * PITCH + lane];
 {%- if $.HasMin %}
-				sum{% $t %} += a + b;
+					sum{% $t %} += a + b;
 {%- end %}
 {%- range $r := seq $.PerLane %}
-				s{% $r %}_{% $t %} += dot(v{% $r %}.lo, a) + dot(v{% $r %}.hi, b);
+					s{% $r %}_{% $t %} += dot(v{% $r %}.lo, a) + dot(v{% $r %}.hi, b);
+{%- end %}
+				}
 {%- end %}
 			}
 {%- end %}
-		}
-{%- end %}
 {%- range $t := seq $.Tokens %}
 {%- if $.HasMin %}
-		let sum{% $t %}_1 = dot(sum{% $t %}, vec4<f32>(1.0));
+			let sum{% $t %}_1 = dot(sum{% $t %}, vec4<f32>(1.0));
 {%- end %}
 {%- range $r := seq $.PerLane %}
-		acc{% $r %}_{% $t %} += c{% $r %}.d * s{% $r %}_{% $t %}{% if $.HasMin %} + c{% $r %}.m * sum{% $t %}_1{% end %};
+			acc{% $r %}_{% $t %} += c{% $r %}.d{% $h %} * s{% $r %}_{% $t %}{% if $.HasMin %} + c{% $r %}.m{% $h %} * sum{% $t %}_1{% end %};
 {%- end %}{% end %}
+		}
+{%- end %}
 {%- if eq .Buffers 2 %}
 		buffer = X_BUFFER - buffer;
 {%- else %}

@@ -28,6 +28,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 	let lane = local % LANES;
 	let group = local / LANES;
 	let base = first + group * PER_LANE;
+{%- if .Table %}
+	fill_table(local);
+{%- end %}
 {%- range $r := seq .PerLane %}
 	let row{% $r %} = min(base + {% $r %}u, N - 1u);
 {%- range $t := seq $.Tokens %}
@@ -53,7 +56,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- range $j := seq .AtOnce %}{% range $r := seq $.PerLane %}
 	var p{% $r %}_{% $j %} = load_piece(row{% $r %}, min(next{% if $j %} + {% $j %}u * LANES{% end %}, PIECES - 1u));
 {%- if $.HasScales %}
-	var s{% $r %}_{% $j %} = ws[row{% $r %} * SCALE_WORDS + min(next{% if $j %} + {% $j %}u * LANES{% end %}, PIECES - 1u) / WORD_PIECES];
+	var s{% $r %}_{% $j %} = load_scale(row{% $r %}, min(next{% if $j %} + {% $j %}u * LANES{% end %}, PIECES - 1u) / BLOCK_PIECES);
 {%- end %}
 {%- end %}{% end %}
 {%- end %}
@@ -71,12 +74,12 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- end %}
 {%- end %}
 {%- end %}
-			xs[cell{% $i %}][buffer + slot{% $i %}] = v{% $i %}{% if $.Norm %} * g{% $i %}{% end %};
+			xs[cell{% $i %}][buffer + slot{% $i %}] = v{% $i %}{% if $.Norm %} * g{% $i %}{% end %}{% if $.Format.Small %} * NORMAL{% end %};
 		}
 {%- end %}
 {%- range $j := seq .AtOnce %}
 {%- if $.HasScales %}
-		let odd{% $j %} = (((next{% if $j %} + {% $j %}u * LANES{% end %}) / BLOCK_PIECES) & 1u) == 1u;
+		let block{% $j %} = (next{% if $j %} + {% $j %}u * LANES{% end %}) / BLOCK_PIECES;
 {%- end %}
 {%- if $.Ahead %}
 {%- range $r := seq $.PerLane %}
@@ -90,7 +93,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- range $r := seq $.PerLane %}
 		var c{% $r %}_{% $j %} = load_piece(row{% $r %}, fetch{% $j %});
 {%- if $.HasScales %}
-		let f{% $r %}_{% $j %} = ws[row{% $r %} * SCALE_WORDS + fetch{% $j %} / WORD_PIECES];
+		let f{% $r %}_{% $j %} = load_scale(row{% $r %}, fetch{% $j %} / BLOCK_PIECES);
 {%- end %}
 {%- end %}
 {%- end %}
@@ -102,7 +105,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- range $r := seq $.PerLane %}
 		p{% $r %}_{% $j %} = load_piece(row{% $r %}, fetch{% $j %});
 {%- if $.HasScales %}
-		s{% $r %}_{% $j %} = ws[row{% $r %} * SCALE_WORDS + fetch{% $j %} / WORD_PIECES];
+		s{% $r %}_{% $j %} = load_scale(row{% $r %}, fetch{% $j %} / BLOCK_PIECES);
 {%- end %}
 {%- end %}
 {%- end %}
@@ -118,20 +121,22 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- range $j := seq .AtOnce %}
 		{
 			let slot = buffer + lane{% if $j %} + {% $j %}u * LANES{% end %};
+{%- range $h := seq $.Spans %}
 {%- range $t := seq $.Tokens %}
 {%- range $r := seq $.PerLane %}
-			var s{% $r %}_{% $t %} = 0.0;
+			{% if $h %}{% else %}var {% end %}s{% $r %}_{% $t %} = 0.0;
 {%- end %}
-{%- if $.HasScales %}
-			var sum{% $t %} = vec4<f32>(0.0);
+{%- if $.XSums %}
+			{% if $h %}{% else %}var {% end %}sum{% $t %} = vec4<f32>(0.0);
 {%- end %}
 {%- end %}
-{%- range $u := seq $.Units %}
+{%- range $i := seq $.SpanUnits %}
+{%- $u := add (mul $h $.SpanUnits) $i %}
 			{
 {%- range $t := seq $.Tokens %}
 				let a{% $t %} = xs[{% $t %}u * PIECE_VECS + {% mul $u 2 %}u][slot];
 				let b{% $t %} = xs[{% $t %}u * PIECE_VECS + {% add (mul $u 2) 1 %}u][slot];
-{%- if $.HasScales %}
+{%- if $.XSums %}
 				sum{% $t %} += a{% $t %} + b{% $t %};
 {%- end %}
 {%- end %}
@@ -152,25 +157,28 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) nwg: vec
 {%- end %}
 			}
 {%- end %}
-{%- if $.HasScales %}
+			{
 {%- range $t := seq $.Tokens %}
-			let raised{% $t %} = dot(sum{% $t %}, RAISED);
-{%- if $.Offset %}
-			let total{% $t %} = dot(sum{% $t %}, vec4<f32>(1.0));
+{%- if $.Raised %}
+				let raised{% $t %} = dot(sum{% $t %}, RAISED);
 {%- end %}
+{%- if $.Offset %}
+				let total{% $t %} = dot(sum{% $t %}, {% if $.Format.Small %}SMALL{% else %}vec4<f32>(1.0){% end %});
 {%- end %}
 {%- end %}
 {%- range $r := seq $.PerLane %}
 {%- if $.HasScales %}
-			let d{% $r %} = scales(f{% $r %}_{% $j %}, odd{% $j %});
+				let d{% $r %} = scale{% $h %}(f{% $r %}_{% $j %}, block{% $j %});
 {%- end %}
 {%- range $t := seq $.Tokens %}
 {%- if $.HasScales %}
-			acc{% $r %}_{% $t %} = fma(d{% $r %}.x, s{% $r %}_{% $t %} - raised{% $t %}, acc{% $r %}_{% $t %}){% if $.Offset %} + d{% $r %}.y * total{% $t %}{% end %};
+				acc{% $r %}_{% $t %} = fma(d{% $r %}.x, s{% $r %}_{% $t %}{% if $.Raised %} - raised{% $t %}{% end %}, acc{% $r %}_{% $t %}){% if $.Offset %} + d{% $r %}.y * total{% $t %}{% end %};
 {%- else %}
-			acc{% $r %}_{% $t %} += s{% $r %}_{% $t %};
+				acc{% $r %}_{% $t %} += s{% $r %}_{% $t %};
 {%- end %}
 {%- end %}
+{%- end %}
+			}
 {%- end %}
 		}
 {%- end %}

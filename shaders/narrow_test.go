@@ -25,7 +25,7 @@ func TestNarrowOrder(t *testing.T) {
 			if !s.Gate && f.Name != "q8_0" || s.Gate && !s.Norm && f.HasMin { // each kernel is a second to compile
 				continue
 			}
-			s.Format, s.Eps, s.Stride = f, 1e-5, pad(s.Outs())
+			s.Format, s.K, s.Eps, s.Stride = f, f.whole(s.K), 1e-5, pad(s.Outs())
 			b := &bench{device: d, tuning: Tuning{Narrow: true}, rand: rand.New(rand.NewPCG(1, 2))}
 			l, err := NewLinear(d, b.tuning, s)
 			require.NoError(t, err)

@@ -157,7 +157,8 @@ func rowCases() []Case {
 
 // gather looks ids up in a table split in two parts.
 func (b *bench) gather(f Format) error {
-	const n, cols, half = 37, 96, 20
+	const n, half = 37, 20
+	cols := f.whole(96)
 	ids := []uint32{0, 36, 19, 20, 5, 5}
 	const pairs = 4 // a step before left for each of 3 outputs
 	top := make([]uint32, 3*2*pairs)

@@ -24,18 +24,33 @@ var templates = template.Must(template.New("").Delims("{%", "%}").Funcs(template
 	"comp": func(i int) string { return string("xyzw"[i]) },
 }).ParseFS(files, "*.wgsl", "lib/*.wgsl"))
 
-// dequants holds the decoders by format name. They share what lib/dequant.wgsl defines.
-var dequants = func() map[string]string {
-	m := map[string]string{}
+// decoder is what a decoder's source sees.
+type decoder struct {
+	Format
+	Table bool // pieces' columns come from a table in workgroup memory
+	Lower bool // which has them less RAISED
+}
+
+// dequants holds the decoders by format name, tabled those of formats with a table. They share what lib/dequant.wgsl defines.
+var dequants, tabled = func() (plain, tabled map[string]string) {
+	plain, tabled = map[string]string{}, map[string]string{}
 	shared := template.Must(template.New("").Delims("{%", "%}").ParseFS(files, "dequant/*.wgsl", "lib/dequant.wgsl"))
-	for _, f := range formats {
+	render := func(d decoder) string {
 		var b strings.Builder
-		if err := shared.ExecuteTemplate(&b, f.Name+".wgsl", f); err != nil {
+		if err := shared.ExecuteTemplate(&b, d.Name+".wgsl", d); err != nil {
 			panic(err)
 		}
-		m[f.Name] = b.String()
+		return b.String()
 	}
-	return m
+	for _, f := range formats {
+		plain[f.Name] = render(decoder{Format: f})
+		if f.Lookup {
+			d := decoder{f, true, f.Raised}
+			d.Raised = false
+			tabled[f.Name] = render(d)
+		}
+	}
+	return plain, tabled
 }()
 
 // seq returns 0..n-1.

@@ -25,10 +25,11 @@ type Step struct {
 	Copies     uint32 // offset: KV blocks to copy, (from, to) each
 	CopyCount  uint32
 	Fed        uint32 // words of candidates of each output of the step before
+	Targets    uint32 // offset: the token that each output is scored for
 }
 
 // stepBytes is the size of Step as a uniform.
-const stepBytes = 15 * 4
+const stepBytes = 16 * 4
 
 // StepBytes is the size a uniform buffer for a Step needs.
 const StepBytes = (stepBytes + 15) &^ 15

@@ -13,7 +13,7 @@ import (
 )
 
 // BenchmarkStreamTiles compares shapes of MatvecStream, and others for a few rows, on the products of an 8B, a 1B and a small model:
-// what streamChoices is chosen by. It prints and picks as BenchmarkLinearTiles does.
+// what streamChoices is chosen by. It prints and picks as BenchmarkLinearTiles does; UMBRA_LINEAR_ALL=1 adds the other quantised formats.
 //
 //	go test -run '^$' -bench StreamTiles -benchtime 1x -timeout 30m ./shaders
 func BenchmarkStreamTiles(b *testing.B) {
@@ -22,12 +22,17 @@ func BenchmarkStreamTiles(b *testing.B) {
 	for b.Loop() {
 		for _, p := range []struct{ format, n, k int }{
 			{4, 28672, 4096}, {4, 4096, 14336}, {4, 6144, 4096}, {4, 4096, 4096}, {4, 128256, 4096},
-			{3, 28672, 4096}, {3, 4096, 14336}, {3, 4096, 4096},
+			{3, 28672, 4096}, {3, 4096, 14336}, {3, 6144, 4096}, {3, 4096, 4096},
 			{3, 16384, 2048}, {3, 2048, 8192}, {3, 3072, 2048}, {3, 2048, 2048}, {3, 128256, 2048},
-			{1, 16384, 2048}, {1, 2048, 8192}, {1, 2048, 2048}, {1, 4096, 14336}, {0, 4096, 14336},
+			{1, 16384, 2048}, {1, 2048, 8192}, {1, 3072, 2048}, {1, 2048, 2048}, {1, 4096, 14336}, {0, 4096, 14336}, {5, 4096, 14336},
 			{3, 3072, 512}, {3, 512, 1536}, {3, 512, 512},
 		} {
 			m.product(m.shape(p.format, p.n, p.k), rows, m.streams)
+		}
+		for format := allTiles; format < len(formats) && os.Getenv("UMBRA_LINEAR_ALL") != ""; format++ {
+			for _, p := range []struct{ n, k int }{{28672, 4096}, {4096, 14336}, {4096, 4096}, {16384, 2048}, {2048, 8192}} {
+				m.product(m.shape(format, p.n, p.k), []int{1, 2}, m.streams)
+			}
 		}
 	}
 	m.summary()
@@ -40,11 +45,7 @@ func (m *linearBench) streams(s LinearShape, rows int) []linearVariant {
 		if tokens > rows || tokens == 1 && rows > 1 || tokens == 2 && rows > 4 {
 			continue
 		}
-		for _, t := range []streamTile{
-			{8, 16, 4, 2, false}, {16, 8, 4, 2, false}, {16, 8, 4, 1, false}, {16, 4, 4, 2, false}, {16, 4, 4, 1, false}, {16, 8, 2, 2, false}, {32, 4, 4, 1, false},
-			{32, 4, 4, 2, false}, {32, 2, 4, 1, false}, {32, 4, 2, 2, false}, {32, 4, 2, 1, false}, {64, 2, 4, 1, false}, {64, 2, 2, 1, false}, {128, 1, 4, 1, false}, {128, 1, 2, 1, false},
-			{16, 8, 4, 1, true}, {16, 4, 4, 1, true}, {32, 4, 4, 1, true}, {32, 4, 2, 1, true}, {64, 2, 2, 1, true},
-		} {
+		for _, t := range streamTiles() {
 			if _, err := s.stream(t, tokens); err == nil {
 				list = append(list, streamVariant(t, tokens))
 			}
@@ -141,6 +142,24 @@ func (m *linearBench) shape(format, n, k int) LinearShape {
 	s.Gate = s.Norm && n > 4*k
 	s.Stride = s.Outs()
 	return s
+}
+
+// streamTiles are shapes of MatvecStream with up to 12 pieces of a lane in registers.
+func streamTiles() (list []streamTile) {
+	for _, threads := range []int{128, 256} {
+		for lanes := 16; lanes <= 64; lanes *= 2 {
+			for _, perLane := range []int{2, 4} {
+				for _, atOnce := range []int{1, 2, 4} {
+					for _, ahead := range []bool{false, true} {
+						if perLane*atOnce <= 8 && !(ahead && perLane*atOnce > 4) {
+							list = append(list, streamTile{lanes, threads / lanes, perLane, atOnce, ahead})
+						}
+					}
+				}
+			}
+		}
+	}
+	return list
 }
 
 // candidates are the kernels worth a try. GemmDirect's columns are split until its groups of 32 lanes fill a large device.

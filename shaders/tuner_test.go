@@ -48,7 +48,7 @@ func TestTuner(t *testing.T) {
 			assert.Equal(t, DefaultKernel, m.Choice())
 		}
 	}
-	assert.Equal(t, "stream/lanes=32,groups=4,rows=4,atonce=1,ahead,tokens=1", all[0].Default)
+	assert.Equal(t, "stream/lanes=32,groups=8,rows=2,atonce=1,ahead,tokens=1", all[0].Default)
 	assert.Contains(t, []string{all[0].Default, "matvec1"}, all[0].Best)
 	assert.Empty(t, all[0].Rejected)
 	assert.Equal(t, "matvec8", all[1].Default)

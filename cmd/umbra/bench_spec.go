@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,6 +68,9 @@ func (b benchCommand) spec(c *console) error {
 	if err != nil {
 		return err
 	}
+	if b.Shape != "" {
+		return usageError("proposals need a model that has learnt something; give one with -m, not --shape")
+	}
 	var report specReport
 	for _, name := range by {
 		flags := b.speculationFlags
@@ -115,7 +119,7 @@ func (b benchCommand) compare(ctx context.Context, c *console, flags speculation
 	o := umbra.Options{Adapter: b.Adapter, Limits: gpu.LimitSet(b.Limits), KVType: b.KVType, Sequences: most, Context: bench.WorkContext + n,
 		Tuned: true, Warn: func(err error) { fmt.Fprintf(c.err, "umbra: %v\n", err) }}
 	o.Blocks = (most + bench.WorkPrompts) * ((o.Context + model.BlockSize - 1) / model.BlockSize)
-	plain, name, err := b.engine(o)
+	plain, err := openEngine(c, b.File, true, o)
 	if err != nil {
 		return err
 	}
@@ -125,13 +129,13 @@ func (b benchCommand) compare(ctx context.Context, c *console, flags speculation
 		return err
 	}
 	o.Speculation = speculation
-	with, _, err := b.engine(o)
+	with, err := openEngine(c, b.File, true, o)
 	end()
 	if err != nil {
 		return err
 	}
 	defer with.Close()
-	report.Adapter, report.Limits, report.Model, report.Type, report.Tokens = plain.Info().Adapter, b.Limits, name, b.typeName(), n
+	report.Adapter, report.Limits, report.Model, report.Type, report.Tokens = plain.Info().Adapter, b.Limits, cmp.Or(b.File, embeddedName), b.typeName(), n
 	fmt.Fprintf(c.err, "umbra: %s\n", chosen(plain.Info().Verdicts))
 	for _, w := range works {
 		for _, sequences := range b.Batch {
@@ -148,21 +152,4 @@ func (b benchCommand) compare(ctx context.Context, c *console, flags speculation
 		}
 	}
 	return nil
-}
-
-// engine opens the model that the flags name, with its tokenizer where it is a file.
-func (b benchCommand) engine(o umbra.Options) (*umbra.Engine, string, error) {
-	if b.Shape != "" {
-		return nil, "", usageError("proposals need a model that has learnt something; give one with -m, not --shape")
-	}
-	if b.File != "" {
-		e, err := umbra.Open(b.File, o)
-		return e, b.File, err
-	}
-	data, err := embedded()
-	if err != nil {
-		return nil, "", err
-	}
-	e, err := umbra.OpenBytes(embeddedName, data, o)
-	return e, embeddedName, err
 }

@@ -7,14 +7,20 @@ A small model of Go source code is built in, and used where no other is given.`
 
 // cli lists the commands.
 type cli struct {
-	Run      runCommand      `cmd:"" help:"Continue a prompt, or a file of prompts."`
-	Devices  devicesCommand  `cmd:"" help:"List the adapters, their limits, and which one would be used."`
-	Inspect  inspectCommand  `cmd:"" help:"Show a model file: metadata, tensors, and the memory it takes to run."`
-	Tokenize tokenizeCommand `cmd:"" help:"Turn text into token ids, or ids into text."`
-	Selftest selftestCommand `cmd:"" help:"Check every kernel on an adapter against plain Go."`
-	Bench    benchCommand    `cmd:"" help:"Measure speed: of a model, of each kernel (bench ops), or under a load of requests (bench serve)."`
-	Tune     tuneCommand     `cmd:"" help:"Measure which kernels are fastest on an adapter, and keep that for other commands."`
-	Version  versionCommand  `cmd:"" help:"Show what this binary was built from."`
+	Run        runCommand        `cmd:"" help:"Continue a prompt, or a file of prompts."`
+	Chat       chatCommand       `cmd:"" help:"Talk with a model."`
+	Serve      serveCommand      `cmd:"" help:"Answer HTTP requests, as OpenAI's API does."`
+	Devices    devicesCommand    `cmd:"" help:"List the adapters, their limits, and which one would be used."`
+	Inspect    inspectCommand    `cmd:"" help:"Show a model file: metadata, tensors, and the memory it takes to run."`
+	Quantize   quantizeCommand   `cmd:"" help:"Write a model with its weights in fewer bits."`
+	Tokenize   tokenizeCommand   `cmd:"" help:"Turn text into token ids, or ids into text."`
+	Perplexity perplexityCommand `cmd:"" help:"Measure how well a model foretells a text, and how far it is from another."`
+	Imatrix    imatrixCommand    `cmd:"" help:"Collect an importance matrix for quantize: how large the inputs of each weight matrix are over a text."`
+	Selftest   selftestCommand   `cmd:"" help:"Check every kernel on an adapter against plain Go."`
+	Bench      benchCommand      `cmd:"" help:"Measure speed: of a model, of each kernel (bench ops), or under a load of requests (bench serve)."`
+	Tune       tuneCommand       `cmd:"" help:"Measure which kernels are fastest on an adapter, and keep that for other commands."`
+	Completion completionCommand `cmd:"" help:"Write a script that has a shell complete commands and flags."`
+	Version    versionCommand    `cmd:"" help:"Show what this binary was built from."`
 }
 
 // trimPrefix takes the root package's prefix off an error that is about to get the program's, which is the same.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"umbra/cmd/umbra/internal/term"
+	"umbra/model"
 	"umbra/model/gguf"
 )
 
@@ -21,7 +22,8 @@ type inspectCommand struct {
 }
 
 func (inspectCommand) Help() string {
-	return `No adapter is needed: the plan of memory is arithmetic.
+	return `No adapter is needed: the plan of memory is arithmetic, and so is what each tensor costs a token that is
+decoded alone: bytes of it as they are read on the device, multiplications and additions.
 
 Examples:
   umbra inspect model.gguf
@@ -44,10 +46,11 @@ func (i *inspectCommand) Run(c *console) error {
 	}
 	defer f.Close()
 	r := reportOf(f, name, i.All)
-	r.Memory, r.Unplanned, err = planMemory(f, i.Context, i.Batch, i.KVType)
+	plan, why, err := planOf(f, i.Context, i.Batch, i.KVType)
 	if err != nil {
 		return err
 	}
+	r.plan(plan, why)
 	if i.JSON {
 		return writeJSON(c.out, r)
 	}
@@ -60,6 +63,8 @@ type report struct {
 	Version    uint32         `json:"gguf_version"`
 	Bytes      int64          `json:"bytes"`
 	Parameters uint64         `json:"parameters"`
+	Bits       float64        `json:"bits_per_weight"` // of all tensors
+	Cost       *costReport    `json:"token,omitempty"` // of all tensors
 	Metadata   []entryReport  `json:"metadata"`
 	Tensors    []tensorReport `json:"tensors"`
 	Types      []typeReport   `json:"types"`
@@ -73,14 +78,23 @@ type tensorReport struct {
 	Shape  []uint64 `json:"shape"` // ggml's order: the length of a row first
 	Offset uint64   `json:"offset"`
 	Bytes  uint64   `json:"bytes"`
+
+	Cost *costReport `json:"token,omitempty"`
+}
+
+// costReport is what a token costs that is decoded alone (model.Cost).
+type costReport struct {
+	Bytes uint64 `json:"bytes"`
+	FLOP  uint64 `json:"flop"`
 }
 
 // typeReport sums up the tensors of a type.
 type typeReport struct {
-	Type       string `json:"type"`
-	Tensors    int    `json:"tensors"`
-	Parameters uint64 `json:"parameters"`
-	Bytes      uint64 `json:"bytes"`
+	Type       string  `json:"type"`
+	Tensors    int     `json:"tensors"`
+	Parameters uint64  `json:"parameters"`
+	Bytes      uint64  `json:"bytes"`
+	Bits       float64 `json:"bits_per_weight"`
 }
 
 func reportOf(f *gguf.File, name string, all bool) report {
@@ -90,7 +104,7 @@ func reportOf(f *gguf.File, name string, all bool) report {
 	}
 	for _, t := range f.Tensors {
 		r.Parameters += t.Elements()
-		r.Tensors = append(r.Tensors, tensorReport{t.Name, t.Type.String(), t.Dims, t.Offset, t.Size})
+		r.Tensors = append(r.Tensors, tensorReport{Name: t.Name, Type: t.Type.String(), Shape: t.Dims, Offset: t.Offset, Bytes: t.Size})
 		i := slices.IndexFunc(r.Types, func(s typeReport) bool { return s.Type == t.Type.String() })
 		if i < 0 {
 			i = len(r.Types)
@@ -100,25 +114,58 @@ func reportOf(f *gguf.File, name string, all bool) report {
 		s.Tensors, s.Parameters, s.Bytes = s.Tensors+1, s.Parameters+t.Elements(), s.Bytes+t.Size
 	}
 	slices.SortStableFunc(r.Types, func(a, b typeReport) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	bytes := uint64(0)
+	for i := range r.Types {
+		s := &r.Types[i]
+		s.Bits = bitsEach(s.Bytes, s.Parameters)
+		bytes += s.Bytes
+	}
+	r.Bits = bitsEach(bytes, r.Parameters)
 	return r
+}
+
+// bitsEach is how many bits a weight takes.
+func bitsEach(bytes, weights uint64) float64 { return 8 * float64(bytes) / float64(max(1, weights)) }
+
+// plan adds what a plan says, or why there is none.
+func (r *report) plan(p *model.Plan, why string) {
+	if r.Unplanned = why; p == nil {
+		return
+	}
+	r.Memory, r.Cost = memoryOf(*p), &costReport{}
+	costs := p.Costs()
+	for i := range r.Tensors {
+		c := costReport(costs[r.Tensors[i].Name])
+		r.Tensors[i].Cost = &c
+		r.Cost.Bytes += c.Bytes
+		r.Cost.FLOP += c.FLOP
+	}
 }
 
 // write writes the report for people.
 func (r report) write(w io.Writer) error {
-	fmt.Fprintf(w, "%s: GGUF version %d, %s, %d tensors, %s parameters\n",
-		r.File, r.Version, term.Bytes(uint64(r.Bytes)), len(r.Tensors), term.Count(r.Parameters))
+	fmt.Fprintf(w, "%s: GGUF version %d, %s, %d tensors, %s parameters, %.2f bits each\n",
+		r.File, r.Version, term.Bytes(uint64(r.Bytes)), len(r.Tensors), term.Count(r.Parameters), r.Bits)
 
 	metadata := term.NewTable("key", "type", "value")
 	for _, e := range r.Metadata {
 		metadata.Row(e.Key, e.Type, e.text)
 	}
-	tensors := term.NewTable("tensor", "type", ">shape", ">bytes")
-	for _, t := range r.Tensors {
-		tensors.Row(t.Name, t.Type, shapeText(t.Shape), term.Count(t.Bytes))
+	head := []string{"tensor", "type", ">shape", ">bytes"}
+	if r.Cost != nil {
+		head = append(head, ">read a token", ">FLOP a token")
 	}
-	types := term.NewTable("type", ">tensors", ">parameters", ">bytes")
+	tensors := term.NewTable(head...)
+	for _, t := range r.Tensors {
+		row := []string{t.Name, t.Type, shapeText(t.Shape), term.Count(t.Bytes)}
+		if t.Cost != nil {
+			row = append(row, term.Count(t.Cost.Bytes), term.Count(t.Cost.FLOP))
+		}
+		tensors.Row(row...)
+	}
+	types := term.NewTable("type", ">tensors", ">parameters", ">bytes", ">bits a weight")
 	for _, t := range r.Types {
-		types.Row(t.Type, fmt.Sprint(t.Tensors), term.Count(t.Parameters), term.Count(t.Bytes))
+		types.Row(t.Type, fmt.Sprint(t.Tensors), term.Count(t.Parameters), term.Count(t.Bytes), fmt.Sprintf("%.2f", t.Bits))
 	}
 	for _, t := range []*term.Table{metadata, tensors, types} {
 		if t.Len() == 0 {
@@ -133,6 +180,7 @@ func (r report) write(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "\nno memory plan, as umbra cannot run this file: %s\n", r.Unplanned)
 		return err
 	}
+	fmt.Fprintf(w, "\na token decoded alone reads %s of weights and takes %s FLOP, attention apart\n", term.Bytes(r.Cost.Bytes), term.Count(r.Cost.FLOP))
 	return r.Memory.write(w)
 }
 

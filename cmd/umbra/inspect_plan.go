@@ -26,14 +26,25 @@ type memoryReport struct {
 	KV              uint64 `json:"kv_bytes"`
 	Scratch         uint64 `json:"scratch_bytes"`
 	Total           uint64 `json:"total_bytes"`
+	// Expanded are the types that become larger ones when the file is loaded, which Weights counts.
+	Expanded []expansionReport `json:"expanded,omitempty"`
+}
+
+type expansionReport struct {
+	From    string `json:"from"`
+	To      string `json:"to"`
+	Tensors int    `json:"tensors"`
+	Bytes   uint64 `json:"bytes"` // in the file
+	After   uint64 `json:"expanded_bytes"`
+	text    string
 }
 
 // roomy are limits that no plan meets: a plan within them shows what a model takes, whatever the adapter.
 var roomy = gpu.Limits{BufferSize: 1 << 40, StorageBindingSize: 4<<30 - 4}
 
-// planMemory works out what running a file takes, for sequences of context tokens (0: as many as a run takes). It gives the
+// planOf works out what running a file takes, for sequences of context tokens (0: as many as a run takes). It gives the
 // reason instead for a file that umbra cannot run, and an error for a plan the file does not allow.
-func planMemory(f *gguf.File, context, sequences int, kvType string) (*memoryReport, string, error) {
+func planOf(f *gguf.File, context, sequences int, kvType string) (*model.Plan, string, error) {
 	kv, err := model.ParseKVType(kvType)
 	if err != nil {
 		return nil, "", err
@@ -51,12 +62,21 @@ func planMemory(f *gguf.File, context, sequences int, kvType string) (*memoryRep
 	if err != nil {
 		return nil, "", err
 	}
-	c := p.Config
+	return &p, "", nil
+}
+
+// memoryOf sums a plan up.
+func memoryOf(p model.Plan) *memoryReport {
+	c, kv := p.Config, p.KVType
+	var expanded []expansionReport
+	for _, x := range p.Expanded {
+		expanded = append(expanded, expansionReport{x.From.String(), x.To.String(), x.Tensors, x.Bytes, x.Expanded, x.String()})
+	}
 	return &memoryReport{
-		Context: context, Sequences: sequences, Layers: c.Layers, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
+		Context: p.Context, Sequences: p.Sequences, Layers: c.Layers, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
 		KVType: kv.String(), KVElement: kv.Bytes(), KVScale: kv.ScaleBytes(), KVBytesPerToken: c.KVBytesPerToken(kv), KVTokens: p.Blocks * model.BlockSize,
-		Weights: p.Weights, KV: p.KV, Scratch: p.Scratch, Total: p.Weights + p.KV + p.Scratch,
-	}, "", nil
+		Weights: p.Weights, KV: p.KV, Scratch: p.Scratch, Total: p.Weights + p.KV + p.Scratch, Expanded: expanded,
+	}
 }
 
 // write writes the plan for people, the KV sum with its factors.
@@ -74,6 +94,9 @@ func (m memoryReport) write(w io.Writer) error {
 	t.Row("total", term.Count(m.Total), term.Bytes(m.Total))
 	if _, err := t.WriteTo(w); err != nil {
 		return err
+	}
+	for _, x := range m.Expanded {
+		fmt.Fprintln(w, x.text)
 	}
 	_, err := fmt.Fprintf(w, "each token of context adds %s of KV\n", term.Bytes(m.KVBytesPerToken))
 	return err

@@ -74,9 +74,9 @@ func TestEntries(t *testing.T) {
 func TestReportIsJSON(t *testing.T) {
 	f := odd(t)
 	r := reportOf(f, "odd.gguf", false)
-	var err error
-	r.Memory, r.Unplanned, err = planMemory(f, 0, 1, "f32")
+	plan, why, err := planOf(f, 0, 1, "f32")
 	require.NoError(t, err, "a file that cannot be run is no error")
+	r.plan(plan, why)
 	assert.Nil(t, r.Memory)
 	assert.Contains(t, r.Unplanned, `architecture "clip" is not supported`)
 
@@ -92,7 +92,7 @@ func TestReportIsJSON(t *testing.T) {
 		Types []typeReport
 	}
 	require.NoError(t, json.Unmarshal(b.Bytes(), &back))
-	assert.Equal(t, []typeReport{{"F32", 1, 4, 16}, {"F16", 2, 7, 14}}, back.Types, "largest first")
+	assert.Equal(t, []typeReport{{"F32", 1, 4, 16, 32}, {"F16", 2, 7, 14, 16}}, back.Types, "largest first")
 	for _, e := range back.Metadata {
 		switch e.Key {
 		case "float32":
@@ -112,5 +112,6 @@ func TestReportIsJSON(t *testing.T) {
 	require.NoError(t, r.write(&b))
 	assert.Contains(t, b.String(), "odd.gguf: GGUF version 3, ")
 	assert.Contains(t, b.String(), "2 × 3")
+	assert.NotContains(t, b.String(), "FLOP")
 	assert.Contains(t, b.String(), "no memory plan, as umbra cannot run this file: model: architecture")
 }

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"umbra/model/quant/mix"
 )
 
 // Exit statuses.
@@ -42,6 +45,10 @@ func main() {
 func run(args []string, c *console) int {
 	var commands cli
 	helped := false
+	file, err := readConfig()
+	if err != nil {
+		return fail(c, err, "umbra")
+	}
 	parser, err := kong.New(&commands,
 		kong.Name("umbra"),
 		kong.Description(description),
@@ -49,6 +56,9 @@ func run(args []string, c *console) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Exit(func(int) { helped = true }), // --help; kong goes on parsing, run doesn't
 		kong.Bind(c),
+		kong.DefaultEnvars("UMBRA"),
+		kong.Resolvers(file),
+		kong.Vars{"mixes": strings.Join(mix.Names(), ", "), "samplers": orderText()},
 	)
 	if err != nil {
 		panic(err) // a malformed struct tag of ours

@@ -5,14 +5,14 @@ import (
 	"strings"
 
 	"umbra/model"
-	"umbra/model/gguf"
+	"umbra/model/quant"
 )
 
 // modelFlags name a model to measure: a file, or a true shape.
 type modelFlags struct {
 	File  string `name:"model" short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
 	Shape string `placeholder:"NAME" help:"Instead of a file, a model of a true shape with random weights: llama3.1-8b, llama3.2-1b, qwen2.5-0.5b, smollm2-135m, gopher-28m."`
-	Type  string `default:"q8_0" help:"Weight type of --shape: f32, f16, bf16, q8_0, q4_0, q4_1."`
+	Type  string `default:"q8_0" help:"Weight type of --shape: f32, f16, bf16, q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1, q4_0, iq4_xs, iq4_nl, mxfp4, q3_k, q2_k."`
 }
 
 func (f modelFlags) typeName() string {
@@ -38,10 +38,12 @@ func (f modelFlags) source() (model.Source, string, func(), error) {
 	if err != nil {
 		return nil, "", nil, err
 	}
-	types := map[string]gguf.Type{"f32": gguf.F32, "f16": gguf.F16, "bf16": gguf.BF16, "q8_0": gguf.Q8_0, "q4_0": gguf.Q4_0, "q4_1": gguf.Q4_1}
-	t, ok := types[strings.ToLower(f.Type)]
-	if !ok {
-		return nil, "", nil, usageError(fmt.Sprintf("--type %s is not supported (f32, f16, bf16, q8_0, q4_0, q4_1)", f.Type))
+	var names []string
+	for _, t := range quant.PlaneTypes() {
+		if strings.EqualFold(t.String(), f.Type) {
+			return model.Synthetic(shape, t), shape.Name, func() {}, nil
+		}
+		names = append(names, strings.ToLower(t.String()))
 	}
-	return model.Synthetic(shape, t), shape.Name, func() {}, nil
+	return nil, "", nil, usageError(fmt.Sprintf("--type %s is not supported (%s)", f.Type, strings.Join(names, ", ")))
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"umbra"
-	"umbra/cmd/umbra/internal/term"
 	"umbra/gpu"
 	"umbra/scheduler"
 	"umbra/scheduler/sample"
@@ -93,8 +92,8 @@ func (r *runCommand) Validate() error {
 		return errors.New("--answers, --best-of and --beams are for one prompt; leave them out with --prompts")
 	case r.Beams < 0 || r.Beams > 0 && r.Beams < r.Answers:
 		return fmt.Errorf("--beams %d must be at least 1, and at least --answers (%d)", r.Beams, r.Answers)
-	case r.Beams > 0 && (r.BestOf > 0 || r.Temperature != nil || r.RepeatPenalty != 1 || len(r.Stop) > 0):
-		return errors.New("--beams draws nothing and takes no stop texts; leave out --best-of, --temperature, --repeat-penalty and --stop")
+	case r.Beams > 0 && (r.BestOf > 0 || r.Temperature != nil || r.changes() || len(r.Stop) > 0):
+		return errors.New("--beams draws nothing and takes no stop texts; leave out --best-of, --temperature, --stop, penalties and --logit-bias")
 	case r.Beams == 0 && (r.LengthPenalty != 1 || r.EarlyStopping):
 		return errors.New("--length-penalty and --early-stopping are for --beams")
 	case r.Beams == 0 && r.several() && (r.Temperature == nil || *r.Temperature == 0):
@@ -145,7 +144,7 @@ func (r *runCommand) Run(c *console) (err error) {
 		return err
 	}
 	o.Speculation = speculation
-	engine, err := r.open(c, o)
+	engine, err := openEngine(c, r.Model, r.Quiet, o)
 	end()
 	if err != nil {
 		return err
@@ -164,6 +163,7 @@ func (r *runCommand) Run(c *console) (err error) {
 	if err := r.loadSession(c, engine); err != nil {
 		return err
 	}
+	r.breakers(&params, engine.Tokenizer())
 	switch q := r.request(prompts[0], params); {
 	case r.several():
 		err = r.answers(ctx, c, engine, q)
@@ -176,23 +176,6 @@ func (r *runCommand) Run(c *console) (err error) {
 		r.say(c, "%s", speculatedText(engine.Speculated()))
 	}
 	return err
-}
-
-// open opens the model. A bar shows the load if it takes long.
-func (r *runCommand) open(c *console, o umbra.Options) (*umbra.Engine, error) {
-	if !r.Quiet {
-		bar := term.NewProgress(c.err, "loading")
-		defer bar.End()
-		o.Progress = bar.Set
-	}
-	if r.Model != "" {
-		return umbra.Open(r.Model, o)
-	}
-	data, err := embedded()
-	if err != nil {
-		return nil, err
-	}
-	return umbra.OpenBytes(embeddedName, data, o)
 }
 
 func (r *runCommand) request(p prompt, params sample.Params) umbra.Request {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -175,4 +177,37 @@ func TestWriterReportsDestination(t *testing.T) {
 	n, err := w.WriteTo(&full{1 << 30})
 	assert.NoError(t, err)
 	assert.Greater(t, n, int64(1<<20))
+}
+
+// A file takes its name when it is whole; an error leaves what was there, and nothing else.
+func TestSave(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "m.gguf")
+	names := func() (names []string) {
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	w := NewWriter()
+	w.Set("general.architecture", "llama")
+	require.NoError(t, w.Save(path))
+	f, err := Open(path)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	before, err := os.ReadFile(path)
+	require.NoError(t, err)
+
+	broken := NewWriter()
+	broken.AddFrom("x", F32, []uint64{2}, iotest.ErrReader(errors.New("the disk is gone")))
+	assert.ErrorContains(t, broken.Save(path), "the disk is gone")
+	broken.Set("", struct{}{})
+	assert.ErrorContains(t, broken.Save(path), "has no value type")
+	after, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+	assert.Equal(t, []string{"m.gguf"}, names())
+	assert.Error(t, w.Save(filepath.Join(dir, "none", "m.gguf")))
 }

@@ -8,22 +8,19 @@ package kvfile
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/klauspost/compress/zstd"
+
+	"umbra/model/filehead"
 )
 
 const (
-	magic   = "umbra-kv"
-	version = 1
-
-	maxHeader = 1 << 16
+	magic     = "umbra-kv"
 	maxTokens = 1 << 26
 )
 
@@ -32,10 +29,12 @@ var (
 	// ErrFormat: not such a file, or of a version that this program does not know.
 	ErrFormat = errors.New("not an umbra-kv file of version 1")
 	// ErrDamaged: cut short, or changed since it was written.
-	ErrDamaged = errors.New("the file is damaged; delete it, and save again")
+	ErrDamaged = filehead.ErrDamaged
 	// ErrForeign: of another model, KV type or block size.
 	ErrForeign = errors.New("the file belongs to another model or set-up")
 )
+
+var kind = filehead.Kind{Magic: magic, Version: 1, Err: ErrFormat}
 
 // Header says what a file belongs to and how much it holds.
 type Header struct {
@@ -84,15 +83,11 @@ func Save(path string, h Header, tokens []int32, blocks []byte) (err error) {
 }
 
 func write(w io.Writer, h Header, tokens []int32, blocks []byte) error {
-	header, err := json.Marshal(h)
+	head, err := kind.Bytes(h)
 	if err != nil {
 		return err
 	}
-	head := []byte(magic)
-	for _, v := range []uint32{version, uint32(len(header)), crc32.ChecksumIEEE(header)} {
-		head = binary.LittleEndian.AppendUint32(head, v)
-	}
-	if _, err := w.Write(append(head, header...)); err != nil {
+	if _, err := w.Write(head); err != nil {
 		return err
 	}
 	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true))
@@ -159,26 +154,8 @@ func read(r io.Reader, want Header) ([]int32, []byte, error) {
 }
 
 func readHeader(r io.Reader) (h Header, err error) {
-	head := make([]byte, len(magic)+12)
-	if _, err := io.ReadFull(r, head); err != nil {
-		return h, ErrFormat
-	}
-	at := func(i int) uint32 { return binary.LittleEndian.Uint32(head[len(magic)+4*i:]) }
-	if string(head[:len(magic)]) != magic || at(0) != version {
-		return h, ErrFormat
-	}
-	if at(1) > maxHeader {
-		return h, fmt.Errorf("a header of %d bytes: %w", at(1), ErrDamaged)
-	}
-	raw := make([]byte, at(1))
-	if _, err := io.ReadFull(r, raw); err != nil {
-		return h, fmt.Errorf("it ends in its header: %w", ErrDamaged)
-	}
-	if crc32.ChecksumIEEE(raw) != at(2) {
-		return h, fmt.Errorf("its header's checksum is wrong: %w", ErrDamaged)
-	}
-	if err := json.Unmarshal(raw, &h); err != nil {
-		return h, fmt.Errorf("its header: %w", ErrDamaged)
+	if err := kind.Read(r, &h); err != nil {
+		return h, err
 	}
 	return h, h.check()
 }

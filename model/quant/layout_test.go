@@ -27,6 +27,15 @@ func TestLayoutOf(t *testing.T) {
 		{gguf.Q8_0, 128, Layout{gguf.Q8_0, 128, 128, 136, 128, 8}},
 		{gguf.Q4_0, 96, Layout{gguf.Q4_0, 96, 96, 54, 48, 8}},
 		{gguf.Q4_1, 96, Layout{gguf.Q4_1, 96, 96, 60, 48, 12}},
+		{gguf.Q5_0, 96, Layout{gguf.Q5_0, 96, 96, 66, 48, 20}},
+		{gguf.Q5_1, 32, Layout{gguf.Q5_1, 32, 32, 24, 16, 8}},
+		{gguf.MXFP4, 160, Layout{gguf.MXFP4, 160, 160, 85, 80, 8}},
+		{gguf.Q2_K, 512, Layout{gguf.Q2_K, 512, 512, 168, 128, 40}},
+		{gguf.Q3_K, 256, Layout{gguf.Q3_K, 256, 256, 110, 64, 48}},
+		{gguf.Q4_K, 256, Layout{gguf.Q4_K, 256, 256, 144, 128, 20}},
+		{gguf.Q5_K, 256, Layout{gguf.Q5_K, 256, 256, 176, 128, 52}},
+		{gguf.Q6_K, 256, Layout{gguf.Q6_K, 256, 256, 210, 128, 84}},
+		{gguf.IQ4_XS, 256, Layout{gguf.IQ4_XS, 256, 256, 136, 128, 12}},
 	} {
 		got, err := LayoutOf(c.t, c.cols)
 		require.NoError(t, err)
@@ -35,7 +44,7 @@ func TestLayoutOf(t *testing.T) {
 	for _, c := range []struct {
 		t    gguf.Type
 		cols int
-	}{{gguf.F32, 0}, {gguf.F32, -1}, {gguf.F32, math.MaxInt}, {gguf.Q8_0, 31}, {gguf.Q4_0, 33}} {
+	}{{gguf.F32, 0}, {gguf.F32, -1}, {gguf.F32, math.MaxInt}, {gguf.Q8_0, 31}, {gguf.Q4_0, 33}, {gguf.Q6_K, 128}} {
 		var bad *SizeError
 		_, err := LayoutOf(c.t, c.cols)
 		assert.ErrorAs(t, err, &bad, "%v", c)
@@ -77,6 +86,20 @@ func TestRepackByHand(t *testing.T) {
 
 func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
+// Planes of rows of 1024 columns and more take at most 3 % more than blocks.
+func TestPlaneBytes(t *testing.T) {
+	for _, typ := range PlaneTypes() {
+		for cols := 1024; cols <= 16384; cols += typ.BlockSize() * 3 {
+			if cols%typ.BlockSize() != 0 {
+				continue
+			}
+			l, err := LayoutOf(typ, cols)
+			require.NoError(t, err)
+			assert.LessOrEqual(t, float64(l.QuantBytesPerRow+l.ScaleBytesPerRow), 1.03*float64(l.SrcBytesPerRow), "%v, %d columns", typ, cols)
+		}
+	}
+}
+
 // Column c of a 4-bit row lies in bits 4(c%8).. of word c/8, whatever the other columns hold.
 func TestNibbleOrder(t *testing.T) {
 	l, err := LayoutOf(gguf.Q4_0, 32)
@@ -99,8 +122,8 @@ func TestNibbleOrder(t *testing.T) {
 // Planes of random bytes (any scale, NaN included) must unpack to what Dequantize reads; padding is zero.
 func TestUnpackEqualsDequantize(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	for _, typ := range Types() {
-		for _, cols := range []int{1, 31, 32, 33, 64, 95, 96, 160, 1024} {
+	for _, typ := range PlaneTypes() {
+		for _, cols := range []int{1, 31, 32, 33, 64, 95, 96, 160, 256, 768, 1024} {
 			if cols%typ.BlockSize() != 0 {
 				continue
 			}
@@ -122,8 +145,10 @@ func TestUnpackEqualsDequantize(t *testing.T) {
 					require.Equal(t, bits(want[row*cols:][:cols]), bits(part[:cols]), name)
 					require.Equal(t, make([]float32, l.Cols-cols), part[cols:], "%s: padding", name)
 				}
-				if used := cols / 32 * 2; rows > 0 && used < l.ScaleBytesPerRow && (typ == gguf.Q8_0 || typ == gguf.Q4_0) {
-					require.Equal(t, []byte{0, 0}, scales[used:l.ScaleBytesPerRow], "%s: padding of scales", name)
+				p, err := planesOf(typ)
+				require.NoError(t, err)
+				if used := p.scaleBytes(l.Cols / group); rows > 0 {
+					require.Equal(t, make([]byte, l.ScaleBytesPerRow-used), scales[used:l.ScaleBytesPerRow], "%s: padding of scales", name)
 				}
 
 				// The same in two pieces.
@@ -158,13 +183,13 @@ func TestRepackRefusesSizes(t *testing.T) {
 		require.ErrorAs(t, err, &bad, "%v", c)
 	}
 	var unknown *TypeError
-	assert.ErrorAs(t, Layout{Type: gguf.Q6_K}.Repack(nil, 0, nil, nil), &unknown)
+	assert.ErrorAs(t, Layout{Type: gguf.IQ1_S}.Repack(nil, 0, nil, nil), &unknown)
 }
 
 // BenchmarkRepack counts bytes of GGUF blocks, 64 rows of 4096 columns at a time, as a load does.
 func BenchmarkRepack(b *testing.B) {
 	const rows = 64
-	for _, typ := range Types() {
+	for _, typ := range PlaneTypes() {
 		b.Run(typ.String(), func(b *testing.B) {
 			l, err := LayoutOf(typ, 4096)
 			require.NoError(b, err)

@@ -16,7 +16,7 @@ func dequantizeF32(dst []float32, src []byte) {
 	}
 }
 
-func quantizeF32(dst []byte, src []float32) int {
+func quantizeF32(dst []byte, src, _ []float32) int {
 	for i, x := range src {
 		le.PutUint32(dst[4*i:], math.Float32bits(x))
 	}
@@ -30,7 +30,7 @@ func dequantizeF16(dst []float32, src []byte) {
 }
 
 // quantizeF16 rounds to nearest, ties to even; what exceeds a half becomes infinite.
-func quantizeF16(dst []byte, src []float32) int {
+func quantizeF16(dst []byte, src, _ []float32) int {
 	for i, x := range src {
 		putHalf(dst[2*i:], x)
 	}
@@ -44,7 +44,7 @@ func dequantizeBF16(dst []float32, src []byte) {
 }
 
 // quantizeBF16 rounds to nearest, ties to even, and makes NaN quiet: ggml_compute_fp32_to_bf16.
-func quantizeBF16(dst []byte, src []float32) int {
+func quantizeBF16(dst []byte, src, _ []float32) int {
 	for i, x := range src {
 		b := math.Float32bits(x)
 		if x != x {
@@ -67,12 +67,11 @@ func putHalf(b []byte, x float32) bool {
 	return h.IsFinite()
 }
 
-// repackPlain copies a row and fills its last group with zeros.
-func repackPlain(quants, _, src []byte) {
-	clear(quants[copy(quants, src):])
-}
-
-// unpackPlain reads planes that hold the values as the file does.
-func unpackPlain(dequantize func([]float32, []byte)) func([]float32, []byte, []byte) {
-	return func(dst []float32, quants, _ []byte) { dequantize(dst, quants) }
+// plainPlanes are those of values that lie there as in the file, the last group of a row filled up with zeros.
+func plainPlanes(bits int, dequantize func([]float32, []byte)) *planes {
+	return &planes{
+		quantBits: bits,
+		repack:    func(r planeRow, src []byte) { clear(r.quants[copy(r.quants, src):]) },
+		unpack:    func(dst []float32, r planeRow) { dequantize(dst, r.quants) },
+	}
 }

@@ -6,29 +6,29 @@ const blockBytesQ8_0 = 34 // f16 scale d + 32 × i8; ggml block_q8_0. A value is
 
 func dequantizeQ8_0(dst []float32, src []byte) {
 	for ; len(src) > 0; src, dst = src[blockBytesQ8_0:], dst[group:] {
-		unpackQ8_0(dst[:group], src[2:blockBytesQ8_0], src)
+		unpackQ8_0(dst[:group], planeRow{quants: src[2:blockBytesQ8_0], scales: src})
 	}
 }
 
-// quantizeQ8_0 is ggml's quantize_row_q8_0_ref: the largest magnitude becomes 127.
-func quantizeQ8_0(dst []byte, src []float32) int {
-	for i := 0; i < len(src); i, dst = i+group, dst[blockBytesQ8_0:] {
-		x := src[i : i+group]
-		at := largest(x)
-		d := abs(x[at]) / 127
-		if !putHalf(dst, d) {
-			return i + at
-		}
-		inv := inverse(d)
-		for j, v := range x {
-			dst[2+j] = byte(int8(math.Round(float64(v * inv)))) // halves away from zero, as roundf
-		}
+func encodeQ8_0(dst []byte, x, w []float32) bool {
+	return putQ8_0(dst, x, lineSums(-127, 127).search(x, w, spread(127), 127))
+}
+
+// putQ8_0 writes a block with scale d.
+func putQ8_0(dst []byte, x []float32, d float32) bool {
+	if !putHalf(dst, d) {
+		return false
 	}
-	return -1
+	inv := inverse(half(dst))
+	for j, v := range x {
+		dst[2+j] = byte(int8(nearest(v*inv, -127, 127)))
+	}
+	return true
 }
 
 // repackQ8_0 takes scales and quants apart: 32 i8 and one f16 per group.
-func repackQ8_0(quants, scales, src []byte) {
+func repackQ8_0(r planeRow, src []byte) {
+	quants, scales := r.quants, r.scales
 	for len(src) >= blockBytesQ8_0 && len(quants) >= group && len(scales) >= 2 {
 		*(*[2]byte)(scales) = *(*[2]byte)(src)
 		*(*[group]byte)(quants) = *(*[group]byte)(src[2:blockBytesQ8_0])
@@ -36,12 +36,9 @@ func repackQ8_0(quants, scales, src []byte) {
 	}
 }
 
-func unpackQ8_0(dst []float32, quants, scales []byte) {
-	for g := 0; g < len(dst)/group; g++ {
-		d := half(scales[2*g:])
-		for j := g * group; j < (g+1)*group; j++ {
-			dst[j] = d * float32(int8(quants[j]))
-		}
+func unpackQ8_0(dst []float32, r planeRow) {
+	for j := range dst {
+		dst[j] = half(r.scales[2*(j/group):]) * float32(int8(r.quants[j]))
 	}
 }
 

@@ -98,6 +98,15 @@ func TestEndOfGeneration(t *testing.T) {
 	assert.False(t, tok.EOG(-1))
 }
 
+func TestFIM(t *testing.T) {
+	tokens := bytesAnd("qwen2", nil, token{"<|fim_prefix|>", KindControl}, token{"<|fim_suffix|>", KindControl}, token{"<here>", KindControl})
+	_, _, _, ok := mustNew(t, tokens).FIM()
+	assert.False(t, ok)
+	prefix, suffix, middle, ok := mustNew(t, tokens.with("tokenizer.ggml.fim_mid_token_id", uint64(258))).FIM()
+	assert.True(t, ok)
+	assert.Equal(t, []int32{256, 257, 258}, []int32{prefix, suffix, middle})
+}
+
 func TestPieces(t *testing.T) {
 	tok := mustNew(t, bytesAnd("gpt-2", nil, token{"Ġthe", KindNormal}, token{"<|x|>", KindControl}, token{"<y>Ġ", KindUserDefined},
 		token{"pad", KindUnused}, token{"", KindNormal}, token{"", KindNormal}, token{"文", KindNormal}, token{"<unk>", KindUnknown}))

@@ -53,7 +53,7 @@ func (t *Tokenizer) readSpecials(src Source, ids map[string]int32) error {
 	if err != nil {
 		return err
 	}
-	t.eog = map[int32]bool{}
+	t.eog, t.roles = map[int32]bool{}, map[string]int32{}
 	if t.eos != none {
 		t.eog[t.eos] = true
 	}
@@ -68,6 +68,7 @@ func (t *Tokenizer) readSpecials(src Source, ids map[string]int32) error {
 		if id != none && r.eog {
 			t.eog[id] = true
 		}
+		t.roles[r.key] = id
 	}
 	for _, text := range endTexts {
 		if id := t.recognise(ids, []string{text}); id != none {

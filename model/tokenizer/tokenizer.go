@@ -54,6 +54,7 @@ type Tokenizer struct {
 	bos, eos       int32 // or none
 	addBOS, addEOS bool
 	eog            map[int32]bool
+	roles          map[string]int32 // by the key that names it: the token, or none
 }
 
 // Size returns the number of tokens; ids are 0 to Size()-1.
@@ -65,6 +66,14 @@ func (t *Tokenizer) BOS() (int32, bool) { return t.bos, t.bos != none }
 // EOS returns the token that ends a text, and false if the vocabulary has none.
 // Models may end generation with other tokens too; see [Tokenizer.EOG].
 func (t *Tokenizer) EOS() (int32, bool) { return t.eos, t.eos != none }
+
+// FIM returns the tokens by which a prompt has the model fill in the middle: before the beginning, before the end, and before the middle,
+// which the model then writes. It returns false if the vocabulary has not all three.
+func (t *Tokenizer) FIM() (prefix, suffix, middle int32, ok bool) {
+	role := func(name string) int32 { return t.roles["tokenizer.ggml.fim_"+name+"_token_id"] }
+	prefix, suffix, middle = role("pre"), role("suf"), role("mid")
+	return prefix, suffix, middle, prefix != none && suffix != none && middle != none
+}
 
 // EOG reports whether id ends generation: the end of the text, of a turn or of a message.
 func (t *Tokenizer) EOG(id int32) bool { return t.eog[id] }

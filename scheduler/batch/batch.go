@@ -12,6 +12,8 @@ const (
 	WantTop
 	// WantLogits asks for all vocabulary logits.
 	WantLogits
+	// WantScore asks for the log-probability of a given token, Sequence.Targets.
+	WantScore
 )
 
 // MaxTopK is the most entries a WantTop row may ask for; who needs more asks for WantLogits.
@@ -69,6 +71,8 @@ type Sequence struct {
 	Outputs int
 	// Want says which kind of output those rows want.
 	Want Want
+	// Targets holds, for WantScore, the token that each of those rows is to give the log-probability of; length Outputs.
+	Targets []int32
 }
 
 // Output is what one output row gave back. Only the fields its Want asks for are set.
@@ -80,6 +84,8 @@ type Output struct {
 	TopLogits []float32
 	// Logits holds all logits, indexed by token id; set for WantLogits.
 	Logits []float32
+	// Score is the natural logarithm of the target's probability, NaN if a logit is no number; set for WantScore.
+	Score float64
 }
 
 // Outputs counts the rows of the batch that want output. A runner returns exactly that many Output values, in row order.

@@ -9,13 +9,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// keptIDs returns what the filters leave of logits, in their order.
+// keptIDs returns what the steps leave of logits, in their order.
 func keptIDs(p Params, c Candidates) (ids []int32) {
-	peak, err := largest(c.Logits)
-	if err != nil {
+	p.Temperature = 1
+	s := &Sampler{params: p}
+	w := new(work)
+	if err := s.start(w, c, nil); err != nil {
 		panic(err)
 	}
-	for _, k := range new(work).keep(p, c, float64(peak)) {
+	for _, k := range w.keys {
 		ids = append(ids, k.id())
 	}
 	return ids

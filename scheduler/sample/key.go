@@ -31,14 +31,25 @@ func fold(b uint32) uint32 {
 	return b
 }
 
-// work is the space that one Sample needs. It is lent from a sync.Pool: a sampler per sequence would otherwise keep
+// work is what one Sample is at, and the space for it. It is lent from a sync.Pool: a sampler per sequence would otherwise keep
 // some 36 bytes per vocabulary entry each.
 type work struct {
-	logits  []float32 // after the penalty
+	c           Candidates // what is left, until it is packed
+	keys        []key      // what is left, once it is packed
+	packed      bool
+	sorted      bool    // keys are largest first
+	owned       bool    // c's logits are a copy
+	peak        float64 // the largest logit left
+	temperature float64 // so far
+	sum         float64 // of weights
+	err         error   // nothing is left
+
+	logits  []float32 // a copy of c's
 	weights []float64
-	keys    []key
-	spare   []key    // where the radix sort scatters to
-	counts  []uint32 // by the top 16 bits of a key
+	spare   []key         // where the radix sort scatters to
+	counts  []uint32      // by the top 16 bits of a key
+	tokens  map[int32]int // those that penalties change
+	z       []int
 }
 
 // sortSmall is the length from which keys are counted rather than compared. At 128,256 keys, packing included, that is
@@ -73,5 +84,6 @@ func (w *work) sort(keys []key) []key {
 		}
 		from, to = to, from
 	}
+	w.spare = to
 	return from
 }

@@ -21,11 +21,12 @@ type Candidates struct {
 	Logits []float32
 }
 
-// Sampler is one sequence's sampler; its state is its place in the random sequence. Make one with New. Not safe for
-// concurrent use, but different Samplers are independent.
+// Sampler is one sequence's sampler; its state is its place in the random sequence, and Mirostat's bound. Make one with New. Not safe
+// for concurrent use, but different Samplers are independent.
 type Sampler struct {
 	params Params
 	random *rand.Rand
+	bound  float64 // Mirostat's, in bits
 }
 
 // New makes a sampler at the start of its random sequence. It fails as Params.Validate does.
@@ -33,41 +34,49 @@ func New(p Params) (*Sampler, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	return &Sampler{params: p, random: rand.New(rand.NewPCG(p.Seed, stream))}, nil
+	return &Sampler{params: p, random: rand.New(rand.NewPCG(p.Seed, stream)), bound: 2 * p.Mirostat.Surprise}, nil
 }
 
 // Params are the sampler's parameters.
 func (s *Sampler) Params() Params { return s.params }
 
-// Sample chooses a token. History holds all tokens so far, prompt first; only a repetition penalty reads it. Neither
+// Sample chooses a token. History holds all tokens so far, prompt first; only penalties read it. Neither
 // argument is written to. The k largest candidates give the same token as the whole vocabulary wherever Largest says
-// that k are enough. A greedy choice draws nothing; every other successful call draws exactly one number.
+// that k are enough. A greedy choice draws nothing; every other successful call draws exactly one number, or two where XTC is on.
 //
-// It fails, drawing nothing, if there are no candidates, if a logit is NaN, if all are -Inf, if IDs are out of order,
-// or if the largest candidates are too few for the parameters.
+// It fails, drawing nothing, if there are no candidates, if a logit is NaN, if all are -Inf (a ban may make them so), if IDs are out of
+// order, or if the largest candidates are too few for the parameters.
 func (s *Sampler) Sample(c Candidates, history []int32) (int32, error) {
 	w := scratch.Get().(*work)
 	defer scratch.Put(w)
-	peak, err := s.penalised(w, &c, history)
-	if err != nil {
+	if err := s.start(w, c, history); err != nil {
 		return 0, err
 	}
-	if s.params.Greedy() {
-		return c.id(slices.Index(c.Logits, peak)), nil // ties: the smallest id comes first
+	switch {
+	case s.params.Greedy():
+		return w.largest(), nil
+	case s.params.Adapts():
+		return s.mirostat(w), nil
 	}
-	keys := w.keep(s.params, c, float64(peak))
-	return s.draw(w, keys, w.weigh(keys, float64(peak), s.params.Temperature)), nil
+	return w.keys[draw(w.weights, s.random.Float64()*w.sum)].id(), nil
 }
 
-// penalised checks the candidates, puts what the penalty makes of them in their place, and returns the largest logit then.
-func (s *Sampler) penalised(w *work, c *Candidates, history []int32) (peak float32, err error) {
-	if peak, err = s.check(*c); err != nil || !s.params.Penalises() {
-		return peak, err
+// start checks the candidates and takes them through all steps.
+func (s *Sampler) start(w *work, c Candidates, history []int32) error {
+	peak, err := s.check(c)
+	if err != nil {
+		return err
 	}
-	w.logits = append(w.logits[:0], c.Logits...)
-	penalise(w.logits, c.Logits, s.params, history)
-	c.Logits = w.logits
-	return largest(c.Logits)
+	w.begin(c, float64(peak))
+	return s.run(w, history)
+}
+
+// largest returns the token with the largest logit; ties: the smallest id comes first.
+func (w *work) largest() int32 {
+	if w.packed {
+		return slices.Min(w.keys).id()
+	}
+	return w.c.id(slices.Index(w.c.Logits, float32(w.peak)))
 }
 
 // check returns the largest logit, or why the candidates cannot be sampled from.
@@ -117,53 +126,19 @@ func largest(logits []float32) (float32, error) {
 	return peak, nil
 }
 
-// penalise writes the logits that the repetition penalty makes of from into to, which starts as a copy of it. Each
-// token of the window is computed from its own logit, so that occurring twice changes nothing.
-func penalise(to, from []float32, p Params, history []int32) {
-	if p.PenaltyLast >= 0 && p.PenaltyLast < len(history) {
-		history = history[len(history)-p.PenaltyLast:]
-	}
-	for _, id := range history {
-		if id < 0 || int(id) >= len(from) {
-			continue
-		}
-		to[id] = weaken(from[id], p.Penalty)
-	}
-}
-
-// weaken is what a penalty makes of a logit.
-func weaken(logit float32, penalty float64) float32 {
-	if l := float64(logit); l > 0 {
-		return float32(l / penalty)
-	}
-	return float32(float64(logit) * penalty)
-}
-
-// weigh gives each candidate the weight exp((logit-peak)/temperature), and returns their sum.
-func (w *work) weigh(keys []key, peak, temperature float64) (sum float64) {
-	w.weights = w.weights[:0]
-	for _, k := range keys {
-		x := weight(k.logit(), peak, temperature)
-		w.weights = append(w.weights, x)
-		sum += x
-	}
-	return sum
-}
-
-// draw takes one candidate with probability proportional to its weight; sum is that of all.
-func (s *Sampler) draw(w *work, keys []key, sum float64) int32 {
-	left := s.random.Float64() * sum
+// draw returns the place of the weight that x, below the sum of all, falls on.
+func draw(weights []float64, x float64) int {
 	last := 0
-	for i, x := range w.weights {
-		if x == 0 {
+	for i, w := range weights {
+		if w == 0 {
 			continue
 		}
 		last = i
-		if left -= x; left < 0 {
+		if x -= w; x < 0 {
 			break
 		}
 	}
-	return keys[last].id() // rounding may leave a crumb: then it is the last that could be
+	return last // rounding may leave a crumb: then it is the last that could be
 }
 
 // weight is exp((logit-peak)/temperature), 1 at the largest even where that is +Inf or the temperature underflows.
@@ -172,6 +147,12 @@ func weight(logit, peak, temperature float64) float64 {
 		return 1
 	}
 	return math.Exp((logit - peak) / temperature)
+}
+
+// peakOf is largest for logits that may have been changed.
+func peakOf(logits []float32) (float64, error) {
+	peak, err := largest(logits)
+	return float64(peak), err
 }
 
 // id returns the token of candidate i.

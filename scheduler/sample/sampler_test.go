@@ -164,9 +164,10 @@ func TestPenalty(t *testing.T) {
 		{2, -1, []int32{7, -1}, logits}, // ids outside the vocabulary are ignored
 		{2, -1, nil, logits},
 	} {
-		got := slices.Clone(logits)
-		penalise(got, logits, Params{Penalty: c.penalty, PenaltyLast: c.last}, c.history)
-		require.Equal(t, c.want, got)
+		w := new(work)
+		w.begin(Candidates{Logits: logits}, 4)
+		w.penalise(Params{Penalty: c.penalty, PenaltyLast: c.last}, c.history)
+		require.Equal(t, c.want, w.c.Logits)
 	}
 
 	kept := slices.Clone(logits)

@@ -1,9 +1,14 @@
 package sample
 
 import (
+	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 )
+
+// errAdapts is why Verify fails with Mirostat.
+var errAdapts = errors.New("sample: mirostat has no distribution that is known before the tokens it depends on are drawn")
 
 // Odds is a distribution that a proposed token was drawn from: Chances[i] is IDs[i]'s, ids differ, and the sum is 1. The zero value
 // is certainty: no other token could have been proposed.
@@ -31,55 +36,31 @@ func NewProposer(p Params) (*Sampler, error) {
 // probability among them, which says how sure the smaller model is; a greedy choice is certain, and top is then of
 // temperature 1.
 func (s *Sampler) Propose(c Candidates, history []int32) (id int32, odds Odds, top float64, err error) {
+	w := scratch.Get().(*work)
+	defer scratch.Put(w)
 	if err := ordered(c); err != nil {
 		return 0, Odds{}, 0, err
 	}
-	w := scratch.Get().(*work)
-	defer scratch.Put(w)
 	peak, err := largest(c.Logits)
 	if err != nil {
 		return 0, Odds{}, 0, err
 	}
-	if s.params.Penalises() {
-		c, peak = s.penalisedFew(w, c, history)
+	w.begin(c, float64(peak))
+	w.keys = w.all(math.Inf(-1)) // packed, they need not be the whole vocabulary
+	if err := s.run(w, history); err != nil {
+		return 0, Odds{}, 0, err
 	}
 	if s.params.Greedy() {
-		sum := 0.0
-		for _, l := range c.Logits {
-			sum += weight(float64(l), float64(peak), 1)
-		}
-		return c.id(slices.Index(c.Logits, peak)), Odds{}, 1 / sum, nil
+		w.weigh(w.keys)
+		return w.largest(), Odds{}, 1 / w.sum, nil
 	}
-	keys := w.keep(s.params, c, float64(peak))
-	sum := w.weigh(keys, float64(peak), s.params.Temperature)
-	for i, k := range keys {
-		if x := w.weights[i] / sum; x > 0 {
+	for i, k := range w.keys {
+		if x := w.weights[i] / w.sum; x > 0 {
 			odds.IDs, odds.Chances = append(odds.IDs, k.id()), append(odds.Chances, x)
 			top = max(top, x)
 		}
 	}
-	return s.draw(w, keys, sum), odds, top, nil
-}
-
-// penalisedFew is penalised for candidates that are not the whole vocabulary, which come in order again.
-func (s *Sampler) penalisedFew(w *work, c Candidates, history []int32) (Candidates, float32) {
-	if last := s.params.PenaltyLast; last >= 0 && last < len(history) {
-		history = history[len(history)-last:]
-	}
-	w.keys = w.keys[:0]
-	for i, l := range c.Logits {
-		id := c.id(i)
-		if slices.Contains(history, id) {
-			l = weaken(l, s.params.Penalty)
-		}
-		w.keys = append(w.keys, makeKey(l, id))
-	}
-	slices.Sort(w.keys)
-	few := Candidates{IDs: make([]int32, len(w.keys)), Logits: make([]float32, len(w.keys))}
-	for i, k := range w.keys {
-		few.IDs[i], few.Logits[i] = k.id(), float32(k.logit())
-	}
-	return few, few.Logits[0]
+	return w.keys[draw(w.weights, s.random.Float64()*w.sum)].id(), odds, top, nil
 }
 
 // Verify decides about a token proposed with the given odds, by the candidates that Sample would choose from: it returns that
@@ -87,25 +68,26 @@ func (s *Sampler) penalisedFew(w *work, c Candidates, history []int32) (Candidat
 // greedy it is the same. It is speculative sampling (Leviathan et al. 2023, arXiv 2211.17192; Chen et al. 2023, arXiv
 // 2302.01318): accept x with probability min(1, p(x)/q(x)), else draw from what p has above q.
 //
-// It draws one number, or two where it does not accept. It fails as Sample does.
+// It draws one number, or two where it does not accept, and XTC's coin besides. It fails as Sample does, and where Params.Adapts.
 func (s *Sampler) Verify(c Candidates, history []int32, proposed int32, odds Odds) (id int32, accepted bool, err error) {
+	if s.params.Adapts() {
+		return 0, false, errAdapts
+	}
 	w := scratch.Get().(*work)
 	defer scratch.Put(w)
-	peak, err := s.penalised(w, &c, history)
-	if err != nil {
+	if err := s.start(w, c, history); err != nil {
 		return 0, false, err
 	}
 	if s.params.Greedy() {
-		id = c.id(slices.Index(c.Logits, peak))
+		id = w.largest()
 		return id, id == proposed, nil
 	}
-	keys := w.keep(s.params, c, float64(peak))
-	sum := w.weigh(keys, float64(peak), s.params.Temperature)
-	at := slices.IndexFunc(keys, func(k key) bool { return k.id() == proposed })
-	if at >= 0 && s.random.Float64()*odds.of(proposed) < w.weights[at]/sum {
+	at := slices.IndexFunc(w.keys, func(k key) bool { return k.id() == proposed })
+	if at >= 0 && s.random.Float64()*odds.of(proposed) < w.weights[at]/w.sum {
 		return proposed, true, nil
 	}
-	return s.draw(w, keys, w.subtract(keys, sum, proposed, odds)), false, nil
+	w.subtract(proposed, odds)
+	return w.keys[draw(w.weights, s.random.Float64()*w.sum)].id(), false, nil
 }
 
 // of returns a token's chance.
@@ -119,8 +101,8 @@ func (o Odds) of(id int32) float64 {
 	return 0
 }
 
-// subtract makes weights of sum what they have above the odds, and returns their new sum. Where rounding leaves nothing they stay.
-func (w *work) subtract(keys []key, sum float64, proposed int32, odds Odds) float64 {
+// subtract leaves of the weights, as shares of their sum, what they have above the odds. Where rounding leaves nothing they stay.
+func (w *work) subtract(proposed int32, odds Odds) {
 	taken := map[int32]float64{proposed: 1}
 	if odds.IDs != nil {
 		clear(taken)
@@ -128,15 +110,14 @@ func (w *work) subtract(keys []key, sum float64, proposed int32, odds Odds) floa
 			taken[id] = odds.Chances[i]
 		}
 	}
-	rest := make([]float64, len(keys))
+	rest := make([]float64, len(w.keys))
 	left := 0.0
-	for i, k := range keys {
-		rest[i] = max(0, w.weights[i]/sum-taken[k.id()])
+	for i, k := range w.keys {
+		rest[i] = max(0, w.weights[i]/w.sum-taken[k.id()])
 		left += rest[i]
 	}
-	if left == 0 {
-		return sum
+	if left > 0 {
+		copy(w.weights, rest)
+		w.sum = left
 	}
-	copy(w.weights, rest)
-	return left
 }

@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -18,12 +19,14 @@ func TestVerify(t *testing.T) {
 	targets := []struct {
 		name   string
 		change func(p *Params)
-		want   []float64
+		want   [][]float64 // more than one are as likely as each other, by XTC's coin
 	}{
-		{"neutral", func(p *Params) {}, []float64{0.4, 0.25, 0.125, 0.1, 0.075, 0.05}},
-		{"top-k 3", func(p *Params) { p.TopK = 3 }, []float64{0.4 / 0.775, 0.25 / 0.775, 0.125 / 0.775, 0, 0, 0}},
-		{"top-p, temperature 2", func(p *Params) { p.TopP, p.Temperature = 0.6, 2 }, []float64{0.558481559, 0.441518441, 0, 0, 0, 0}},
-		{"penalty", func(p *Params) { p.Penalty, p.PenaltyLast = 2, 1 }, []float64{0.16 / 0.76, 0.25 / 0.76, 0.125 / 0.76, 0.1 / 0.76, 0.075 / 0.76, 0.05 / 0.76}},
+		{"neutral", func(p *Params) {}, [][]float64{{0.4, 0.25, 0.125, 0.1, 0.075, 0.05}}},
+		{"top-k 3", func(p *Params) { p.TopK = 3 }, [][]float64{{0.4 / 0.775, 0.25 / 0.775, 0.125 / 0.775, 0, 0, 0}}},
+		{"top-p, temperature 2", func(p *Params) { p.TopP, p.Temperature = 0.6, 2 }, [][]float64{{0.558481559, 0.441518441, 0, 0, 0, 0}}},
+		{"min-p, bias", func(p *Params) { p.MinP, p.Bias = 0.5, map[int32]float64{2: math.Inf(-1), 3: math.Log(4)} }, [][]float64{{0.4 / 1.05, 0.25 / 1.05, 0, 0.4 / 1.05, 0, 0}}},
+		{"XTC", func(p *Params) { p.XTC = XTC{0.5, 0.2} }, [][]float64{{0.4, 0.25, 0.125, 0.1, 0.075, 0.05}, {0, 0.25 / 0.6, 0.125 / 0.6, 0.1 / 0.6, 0.075 / 0.6, 0.05 / 0.6}}},
+		{"penalty", func(p *Params) { p.Penalty, p.PenaltyLast = 2, 1 }, [][]float64{{0.16 / 0.76, 0.25 / 0.76, 0.125 / 0.76, 0.1 / 0.76, 0.075 / 0.76, 0.05 / 0.76}}},
 	}
 	for _, proposals := range []struct {
 		name string
@@ -67,8 +70,17 @@ func TestVerify(t *testing.T) {
 					}
 				}
 				chi, freedom, overlap := 0.0, -1, 0.0
-				for i, q := range target.want {
-					overlap += min(q, proposals.odds.of(int32(i)))
+				for i := range logits {
+					q := 0.0
+					for _, want := range target.want {
+						parts := float64(len(target.want))
+						q += want[i] / parts
+						if proposals.odds.IDs != nil {
+							overlap += min(want[i], proposals.odds.of(int32(i))) / parts
+						} else if int32(i) == proposals.sure {
+							overlap += want[i] / parts
+						}
+					}
 					if q == 0 {
 						require.Zero(t, seen[i], "token %d cannot be", i)
 						continue
@@ -76,9 +88,6 @@ func TestVerify(t *testing.T) {
 					d := float64(seen[i]) - q*draws
 					chi += d * d / (q * draws)
 					freedom++
-				}
-				if proposals.odds.IDs == nil {
-					overlap = target.want[proposals.sure]
 				}
 				limit := []float64{0, 15.14, 18.42, 21.11, 23.51, 25.74}[freedom] // 99.99 %
 				require.LessOrEqual(t, chi, limit, "seen %v of %d", seen, draws)
@@ -115,6 +124,15 @@ func TestPropose(t *testing.T) {
 	require.Equal(t, int32(3), id)
 	require.Zero(t, odds)
 	require.InDelta(t, 0.5767, top, 1e-3, "e to 1 over e to 1, 2/3 and -3")
+	p = Params{Bias: map[int32]float64{7: math.Inf(-1), 3: math.Inf(-1), 9: 1}}
+	s, err = NewProposer(p)
+	require.NoError(t, err)
+	id, _, top, err = s.Propose(few, nil)
+	require.NoError(t, err)
+	require.Equal(t, int32(9), id, "the others are banned")
+	require.Equal(t, 1.0, top)
+	_, _, _, err = s.Propose(Candidates{IDs: []int32{7, 3}, Logits: []float32{2, 1}}, nil)
+	require.NoError(t, err, "all banned: then one is proposed in vain")
 	_, _, _, err = s.Propose(Candidates{IDs: []int32{7, 3}, Logits: []float32{1, 2}}, nil)
 	require.ErrorContains(t, err, "out of order")
 	_, _, _, err = s.Propose(Candidates{IDs: []int32{7}, Logits: []float32{nan}}, nil)
@@ -125,4 +143,12 @@ func TestPropose(t *testing.T) {
 	b, err := NewProposer(Neutral())
 	require.NoError(t, err)
 	require.NotEqual(t, a.random.Uint64(), b.random.Uint64(), "proposals have random numbers of their own")
+}
+
+// TestVerifyMirostat: what depends on earlier draws cannot be verified.
+func TestVerifyMirostat(t *testing.T) {
+	p := Neutral()
+	p.Mirostat.Surprise = 3
+	_, _, err := sampler(t, p).Verify(Candidates{Logits: logs(0.5, 0.5)}, nil, 0, Odds{})
+	require.ErrorContains(t, err, "mirostat")
 }

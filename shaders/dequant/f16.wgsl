@@ -1,5 +1,5 @@
 // F16: a block is 32 f16, two to a word.
-struct Block { q0: vec4<u32>, q1: vec4<u32>, q2: vec4<u32>, q3: vec4<u32>, d: f32, m: f32 }
+struct Block { q0: vec4<u32>, q1: vec4<u32>, q2: vec4<u32>, q3: vec4<u32>, d0: f32, m0: f32 }
 {% template "halves" %}
 {% template "pair" %}
 

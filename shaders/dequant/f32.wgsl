@@ -1,5 +1,5 @@
 // F32: a block is 32 f32.
-struct Block { q0: vec4<u32>, q1: vec4<u32>, q2: vec4<u32>, q3: vec4<u32>, q4: vec4<u32>, q5: vec4<u32>, q6: vec4<u32>, q7: vec4<u32>, d: f32, m: f32 }
+struct Block { q0: vec4<u32>, q1: vec4<u32>, q2: vec4<u32>, q3: vec4<u32>, q4: vec4<u32>, q5: vec4<u32>, q6: vec4<u32>, q7: vec4<u32>, d0: f32, m0: f32 }
 {% template "pair" %}
 
 fn load_block(row: u32, b: u32) -> Block {

@@ -1,6 +1,6 @@
 // Q4_0: a block is 32 nibbles q, value d * (q - 8) (ggml block_q4_0; nibbles repacked into column order). Units hold q;
 // the -8 is the block's minimum.
-struct Block { q: vec4<u32>, d: f32, m: f32 }
+struct Block { q: vec4<u32>, d0: f32, m0: f32 }
 {% template "scale" %}
 {% template "nibbles" %}
 
@@ -13,5 +13,6 @@ fn load_unit(row: u32, u: u32) -> Unit {
 }
 {% template "nibble_piece" %}
 
-const RAISED: vec4<f32> = vec4<f32>(24.0, 24.0, 24.0, 24.0); // 16 and 8
-{% template "signed_factors" %}
+const RAISED: vec4<f32> = vec4<f32>(4.76837158203125e-7, 7.62939453125e-6, 4.76837158203125e-7, 7.62939453125e-6); // 8
+{% template "half_scale" %}
+{% template "factors" . %}

@@ -1,5 +1,5 @@
 // Q8_0: a block is 32 i8 times one f16 (ggml block_q8_0).
-struct Block { q0: vec4<u32>, q1: vec4<u32>, d: f32, m: f32 }
+struct Block { q0: vec4<u32>, q1: vec4<u32>, d0: f32, m0: f32 }
 {% template "scale" %}
 
 fn scaled_block(row: u32, b: u32, d: f32) -> Block {
@@ -26,10 +26,16 @@ fn load_unit(row: u32, u: u32) -> Unit {
 fn turn(p: Piece) -> Piece { return Piece(p.q.zwzw); }
 
 {% template "hidden_zero" %}
-const RAISED: vec4<f32> = vec4<f32>(384.0, 384.0, 384.0, 384.0);
+{% template "small_halves" %}
+const NORMAL: vec4<f32> = vec4<f32>(16777216.0, 16777216.0, 16777216.0, 16777216.0);
+const RAISED: vec4<f32> = vec4<f32>(7.62939453125e-6, 7.62939453125e-6, 7.62939453125e-6, 7.62939453125e-6); // 128
 fn raised(w: u32) -> vec4<f32> {
-	return bitcast<vec4<f32>>((vec4<u32>(w << 15u, w << 7u, w >> 1u, w >> 9u) & vec4<u32>(0x7f8000u)) ^ vec4<u32>(0x43c00000u | hidden_zero()));
+	let flip = 0x00800080u | hidden_zero();
+	let even = small_halves((w & 0x00ff00ffu) ^ flip);
+	let odd = small_halves(((w >> 8u) & 0x00ff00ffu) ^ flip);
+	return vec4<f32>(even.x, odd.x, even.y, odd.y);
 }
 fn raw0(p: Piece) -> vec4<f32> { return raised(p.q.x); }
 fn raw1(p: Piece) -> vec4<f32> { return raised(p.q.y); }
-{% template "signed_factors" %}
+{% template "half_scale" %}
+{% template "factors" . %}

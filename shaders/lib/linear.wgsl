@@ -2,7 +2,7 @@
 {%- .StepWGSL %}
 {% .Binding %} var<uniform> step: Step;
 {% .Binding %} var<storage, read> x: array<vec4<f32>>;
-{% .Binding %} var<storage, read> wq: array<vec4<u32>>;
+{% .Binding %} var<storage, read> wq: array<{% .Format.Vec %}>;
 {%- if .HasScales %}
 {% .Binding %} var<storage, read> ws: array<u32>;
 {%- end %}

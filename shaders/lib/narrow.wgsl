@@ -21,9 +21,9 @@ square{% $t %} += {% range $i := seq 8 %}{% if $i %} + {% end %}dot(x{% $t %}_{%
 }
 {%- end %}
 {%- end %}
-{%- if $.HasMin %}{% range $t := seq $.Tokens %}
-let sum{% $t %}_{% $h %} = dot({% range $i := seq 8 %}{% if $i %} + {% end %}x{% $t %}_{% $h %}_{% $i %}{% end %}, vec4<f32>(1.0));
-{%- end %}{% end %}
+{%- if $.HasMin %}{% range $t := seq $.Tokens %}{% range $s := seq $.Spans %}
+let sum{% $t %}_{% $h %}_{% $s %} = dot({% range $i := seq (mul $.SpanUnits 2) %}{% if $i %} + {% end %}x{% $t %}_{% $h %}_{% add (mul (mul $s $.SpanUnits) 2) $i %}{% end %}, vec4<f32>(1.0));
+{%- end %}{% end %}{% end %}
 {%- end %}
 {%- end %}
 
@@ -32,15 +32,15 @@ let sum{% $t %}_{% $h %} = dot({% range $i := seq 8 %}{% if $i %} + {% end %}x{%
 // what the sums need fits in registers.
 let w = load_pair(row, b0, b1);
 {%- range $h := seq 2 %}
-{%- range $t := seq $.Tokens %}
-var c{% $h %}_{% $t %} = 0.0;
-{%- end %}
+{%- range $t := seq $.Tokens %}{% range $s := seq $.Spans %}
+var c{% $h %}_{% $t %}_{% $s %} = 0.0;
+{%- end %}{% end %}
 {%- range $u := seq 4 %}
 {
 	let v = unit{% $u %}(w.b{% $h %});
 {%- range $i := seq 8 %}
 {%- range $t := seq $.Tokens %}
-	c{% $h %}_{% $t %} += v.{% if lt $i 4 %}lo{% else %}hi{% end %}.{% comp (mod $i 4) %} * x{% $t %}_{% $h %}_{% add (mul $u 2) (div $i 4) %}.{% comp (mod $i 4) %};
+	c{% $h %}_{% $t %}_{% div $u $.SpanUnits %} += v.{% if lt $i 4 %}lo{% else %}hi{% end %}.{% comp (mod $i 4) %} * x{% $t %}_{% $h %}_{% add (mul $u 2) (div $i 4) %}.{% comp (mod $i 4) %};
 {%- end %}
 {%- end %}
 }
@@ -48,7 +48,8 @@ var c{% $h %}_{% $t %} = 0.0;
 {%- end %}
 // The choice keeps Mesa from taking these sums apart to add their parts to what they are added to: in one kernel, and not in another.
 {%- range $t := seq .Tokens %}
-let out{% $t %} = select(0.0, c0_{% $t %} * w.b0.d + c1_{% $t %} * w.b1.d{% if $.HasMin %} + w.b0.m * sum{% $t %}_0 + w.b1.m * sum{% $t %}_1{% end %}, b < BLOCKS);
+let out{% $t %} = select(0.0, {% range $h := seq 2 %}{% range $s := seq $.Spans %}{% if or $h $s %} + {% end %}c{% $h %}_{% $t %}_{% $s %} * w.b{% $h %}.d{% $s %}{% end %}{% end %}
+{%- if $.HasMin %}{% range $h := seq 2 %}{% range $s := seq $.Spans %} + w.b{% $h %}.m{% $s %} * sum{% $t %}_{% $h %}_{% $s %}{% end %}{% end %}{% end %}, b < BLOCKS);
 {%- end %}
 {%- end %}
 

@@ -188,7 +188,7 @@ func (o *ops) list() []func() (measured, error) {
 		all = append(all, func() (measured, error) { return o.linear(f, n, k, 1) })
 	}
 	for _, f := range shaders.Formats() {
-		if f.Name == "q4_0" || f.Name == "q8_0" {
+		if f.Name == "q4_0" || f.Name == "q8_0" || f.Name == "q4_k" || f.Name == "q6_k" {
 			for _, rows := range []int{4, 8} {
 				all = append(all, func() (measured, error) { return o.linear(f, n, k, rows) })
 			}
@@ -231,7 +231,7 @@ func (o *ops) linear(f shaders.Format, n, k, rows int) (measured, error) {
 	var weights []shaders.Weights
 	for i := range copies {
 		w := shaders.Weights{Quants: o.buffer(uint64(n * f.QuantBytes(k)))}
-		if f.ScaleHalfs > 0 {
+		if f.HasScales() {
 			w.Scales = o.buffer(uint64(n * f.ScaleBytes(k)))
 		}
 		if o.err != nil {

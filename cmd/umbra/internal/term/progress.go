@@ -15,6 +15,7 @@ const progressDelay = time.Second
 // Progress shows how far long work has come. Nil shows nothing.
 type Progress struct {
 	what string
+	unit string // "" for bytes
 	out  gate
 	bar  *progressbar.ProgressBar
 }
@@ -26,6 +27,15 @@ func NewProgress(w io.Writer, what string) *Progress {
 		return nil
 	}
 	return newProgress(w, what, progressDelay)
+}
+
+// NewCount is NewProgress for work measured in something else, whose unit is the short name.
+func NewCount(w io.Writer, what, unit string) *Progress {
+	p := NewProgress(w, what)
+	if p != nil {
+		p.unit = unit
+	}
+	return p
 }
 
 func newProgress(w io.Writer, what string, delay time.Duration) *Progress {
@@ -41,8 +51,10 @@ func (p *Progress) Set(done, total int64) {
 		p.bar = progressbar.NewOptions64(total,
 			progressbar.OptionSetWriter(&p.out),
 			progressbar.OptionSetDescription(p.what),
-			progressbar.OptionShowBytes(true),
+			progressbar.OptionShowBytes(p.unit == ""),
 			progressbar.OptionShowCount(),
+			progressbar.OptionShowIts(),
+			progressbar.OptionSetItsString(p.unit),
 			progressbar.OptionUseIECUnits(true),
 			progressbar.OptionSetWidth(30),
 			progressbar.OptionThrottle(100*time.Millisecond),
@@ -50,6 +62,17 @@ func (p *Progress) Set(done, total int64) {
 		)
 	}
 	_ = p.bar.Set64(done) // a terminal that cannot be written to loses a bar, not the work
+}
+
+// Describe changes what the bar says it is about.
+func (p *Progress) Describe(what string) {
+	if p == nil {
+		return
+	}
+	p.what = what
+	if p.bar != nil {
+		p.bar.Describe(what)
+	}
 }
 
 // End takes the bar away, if it was ever seen.

@@ -18,6 +18,20 @@ func TestProgressOfShortWork(t *testing.T) {
 	assert.Zero(t, b.Len(), "short work needs no bar")
 }
 
+func TestCount(t *testing.T) {
+	assert.Nil(t, NewCount(&bytes.Buffer{}, "x", "tok"), "no terminal, no bar")
+	var b bytes.Buffer
+	p := newProgress(&b, "perplexity", 0)
+	p.unit = "tok"
+	p.Describe("perplexity 7.25")
+	p.Set(200, 400)
+	assert.Contains(t, b.String(), "tok/")
+	assert.Contains(t, b.String(), "200/400")
+	assert.Contains(t, b.String(), "perplexity 7.25")
+	assert.NotContains(t, b.String(), "iB")
+	p.End()
+}
+
 func TestProgressOfLongWork(t *testing.T) {
 	var b bytes.Buffer
 	p := newProgress(&b, "loading", 0)

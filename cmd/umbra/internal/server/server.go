@@ -1,0 +1,156 @@
+// Package server answers HTTP requests in the forms of OpenAI's API, and some of llama.cpp's server, from one engine. It schedules nothing: requests are
+// the engine's, run at the same time, and each ends when its client goes away.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"umbra"
+)
+
+// Options say what a server is like. Zero values are defaults.
+type Options struct {
+	// Model is the name that /v1/models gives, and answers; "" is the engine's.
+	Model string
+	// Keys are those one of which clients must give as a bearer token; none is asked for where there are none.
+	Keys []string
+	// Origins are those that browsers may ask from, or * for any; none by default.
+	Origins []string
+	// Queue is how many sequences may wait beside those that run; 0 is 64, below 0 none. More are refused with 429.
+	Queue int
+	// Body is the most bytes of a request's body; 0 is 8 MiB.
+	Body int64
+	// KeepAlive is how often a stream without news gets a comment; 0 is 15 seconds.
+	KeepAlive time.Duration
+	// Stall is how long a client may take none of what is written for it; 0 is 30 seconds.
+	Stall time.Duration
+	// VLLM adds metrics by the names that vLLM has for them.
+	VLLM bool
+	// Log gets a line for each request; nil: none does.
+	Log *slog.Logger
+}
+
+// Server is an http.Handler with what it takes to serve. Make one with New.
+type Server struct {
+	engine   *umbra.Engine
+	options  Options
+	limits   limits
+	handler  http.Handler
+	metrics  *metrics
+	keys     [][32]byte
+	room     room
+	draining atomic.Bool
+	http     *http.Server
+	started  time.Time
+}
+
+// limits are the engine's.
+type limits struct{ sequences, context int }
+
+// New makes a server of an engine, which it does not close.
+func New(engine *umbra.Engine, o Options) *Server {
+	info := engine.Info()
+	if o.Model == "" {
+		o.Model = info.Name
+	}
+	if o.Model == "" {
+		o.Model = "umbra"
+	}
+	if o.Queue == 0 {
+		o.Queue = 64
+	}
+	if o.Body == 0 {
+		o.Body = 8 << 20
+	}
+	if o.KeepAlive == 0 {
+		o.KeepAlive = 15 * time.Second
+	}
+	if o.Stall == 0 {
+		o.Stall = 30 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{engine: engine, options: o, limits: limits{info.Plan.Sequences, info.Context}, started: time.Now()}
+	s.room.most = info.Plan.Sequences + max(0, o.Queue)
+	for _, key := range o.Keys {
+		s.keys = append(s.keys, hashed(key))
+	}
+	s.metrics = newMetrics(s)
+	s.handler = s.wrap(s.routes())
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
+	return s
+}
+
+func (s *Server) routes() *http.ServeMux {
+	m := http.NewServeMux()
+	m.HandleFunc("POST /v1/chat/completions", s.chat)
+	m.HandleFunc("POST /v1/completions", s.completions)
+	m.HandleFunc("POST /v1/embeddings", s.embeddings)
+	m.HandleFunc("GET /v1/models", s.models)
+	m.HandleFunc("GET /v1/models/{model...}", s.oneModel)
+	m.HandleFunc("POST /infill", s.infill)
+	m.HandleFunc("POST /tokenize", s.tokenize)
+	m.HandleFunc("POST /detokenize", s.detokenize)
+	m.HandleFunc("GET /health", s.health)
+	m.HandleFunc("GET /ready", s.ready)
+	m.Handle("GET /metrics", s.metrics.handler())
+	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, notFound("there is no %s %s", r.Method, r.URL.Path))
+	})
+	return m
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Serve answers requests from a listener until ctx ends; then it takes no more, /ready says so, and it waits for those that run, up to drain.
+func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration) error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.http.Serve(l) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	s.draining.Store(true)
+	limit, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	err := s.http.Shutdown(limit)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.http.Close() // ends the contexts of requests that are left
+	}
+	<-ended
+	return err
+}
+
+// room counts sequences that run or wait.
+type room struct {
+	mu          sync.Mutex
+	taken, most int
+}
+
+// take reserves n sequences, or says why not.
+func (r *room) take(n int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.taken+n > r.most {
+		return tooMany(r.taken, r.most)
+	}
+	r.taken += n
+	return nil
+}
+
+func (r *room) give(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.taken -= n
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"umbra"
+	"umbra/cmd/umbra/internal/server"
+	"umbra/cmd/umbra/internal/term"
+	"umbra/gpu"
+)
+
+type serveCommand struct {
+	Model         string        `short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
+	Listen        string        `default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Where to listen (${default}). :8080 is every interface of this machine; give keys then."`
+	Name          string        `placeholder:"NAME" help:"What the model is called. Default: the file's name, without its folder and ending."`
+	APIKey        []string      `name:"api-key" placeholder:"KEY" help:"Answer only who gives this key, or another of them, as a bearer token; may be repeated. An environment variable is a better place for it."`
+	APIKeyFile    string        `name:"api-key-file" placeholder:"FILE" help:"The same, from a file with a key a line."`
+	CORS          []string      `name:"cors-origin" placeholder:"ORIGIN" help:"Let browsers ask from pages of this origin, or * for any; may be repeated. Default: from none."`
+	Queue         int           `default:"64" placeholder:"N" help:"How many sequences may wait beside those that run; more are refused with 429 (${default})."`
+	Body          byteSize      `name:"max-body" default:"8MiB" placeholder:"SIZE" help:"Largest body of a request (${default})."`
+	Drain         time.Duration `default:"30s" placeholder:"TIME" help:"How long to wait at the end for requests that run (${default})."`
+	MetricsCompat string        `enum:"none,vllm" default:"none" help:"Have /metrics use the names of vLLM too: vllm, or none (${default})."`
+	Context       int           `name:"ctx" placeholder:"TOKENS" help:"Longest sequence, prompt and continuation together. Default: the model's own, up to 8192."`
+	KVType        string        `name:"kv-type" enum:"f32,f16,int8" default:"f32" help:"Keep keys and values as f32, f16 (half the memory) or int8 (a quarter, and scales)."`
+	Quiet         bool          `short:"q" help:"Say nothing on standard error but errors."`
+	LogFormat     string        `enum:"text,json,none" default:"text" help:"A line for each request on standard error: text, json or none (${default})."`
+	capacityFlags
+	adapterFlag
+}
+
+func (serveCommand) Help() string {
+	return `Answers HTTP requests in the forms of OpenAI's API: /v1/chat/completions (for models with a chat template), /v1/completions,
+/v1/embeddings and /v1/models; in llama.cpp's: /infill, /tokenize and /detokenize; and /health, /ready and /metrics. Ctrl-C or
+SIGTERM ends it when the requests that run have ended, or after --drain; a second one kills.
+
+Examples:
+  umbra serve
+  umbra serve -m model.gguf --kv-memory 80% --max-sequences 64
+  UMBRA_API_KEY=secret umbra serve -m model.gguf --listen :8080
+  curl http://127.0.0.1:8080/v1/completions -d '{"prompt": "func main() {", "max_tokens": 32, "temperature": 0}'`
+}
+
+// Validate refuses what parsing alone cannot.
+func (s *serveCommand) Validate() error {
+	switch {
+	case s.Context < 0:
+		return fmt.Errorf("--ctx %d must be at least 1; leave it out for the model's own", s.Context)
+	case s.Queue < 0:
+		return fmt.Errorf("--queue %d must be at least 0", s.Queue)
+	case s.Drain < 0:
+		return fmt.Errorf("--drain %v must be at least 0", s.Drain)
+	}
+	return s.capacityFlags.validate()
+}
+
+func (s *serveCommand) Run(c *console) error {
+	keys, err := s.keys()
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", s.Listen) // before the model is loaded
+	if err != nil {
+		return fmt.Errorf("%w; give another --listen, say 127.0.0.1:8081", err)
+	}
+	defer l.Close()
+	if host, _, _ := net.SplitHostPort(l.Addr().String()); len(keys) == 0 && !net.ParseIP(host).IsLoopback() {
+		s.say(c, "anyone who reaches %s may use it; give --api-key, or listen on 127.0.0.1", l.Addr())
+	}
+	o := umbra.Options{Adapter: s.Adapter, Limits: gpu.LimitSet(s.Limits), Context: s.Context, KVType: s.KVType, Tuned: true,
+		Warn: func(err error) { s.say(c, "%v", err) }}
+	s.capacityFlags.apply(&o, 16)
+	engine, err := openEngine(c, s.Model, s.Quiet, o)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	info := engine.Info()
+	s.say(c, "%s", chosen(info.Verdicts))
+	s.say(c, "%s", planText(info.Plan))
+	queue := s.Queue
+	if queue == 0 {
+		queue = -1 // none
+	}
+	web := server.New(engine, server.Options{Model: s.name(info.Name), Keys: keys, Origins: s.CORS, Queue: queue, Body: int64(s.Body),
+		VLLM: s.MetricsCompat == "vllm", Log: s.log(c)})
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, func() {
+		stop()
+		s.say(c, "ending; waiting for requests that run")
+	})
+	if _, err := engine.Template(); errors.Is(err, umbra.ErrNoTemplate) {
+		s.say(c, "the model has no chat template: /v1/chat/completions refuses, /v1/completions answers")
+	} else if err != nil {
+		s.say(c, "%v: /v1/chat/completions refuses, /v1/completions answers", err)
+	}
+	s.say(c, "listening on http://%s", l.Addr())
+	if err := web.Serve(ctx, l, s.Drain); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func (s *serveCommand) say(c *console, format string, args ...any) {
+	if !s.Quiet {
+		fmt.Fprintf(c.err, "umbra: "+format+"\n", args...)
+	}
+}
+
+// name is what the model is called.
+func (s *serveCommand) name(own string) string {
+	switch {
+	case s.Name != "":
+		return s.Name
+	case s.Model != "":
+		return strings.TrimSuffix(filepath.Base(s.Model), ".gguf")
+	}
+	return own
+}
+
+func (s *serveCommand) keys() ([]string, error) {
+	keys := s.APIKey
+	if s.APIKeyFile != "" {
+		data, err := os.ReadFile(s.APIKeyFile)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, strings.Fields(string(data))...)
+		if len(keys) == 0 {
+			return nil, fmt.Errorf("%s has no keys", s.APIKeyFile)
+		}
+	}
+	return keys, nil
+}
+
+// log is where requests are told of.
+func (s *serveCommand) log(c *console) *slog.Logger {
+	switch {
+	case s.Quiet || s.LogFormat == "none":
+		return slog.New(slog.DiscardHandler)
+	case s.LogFormat == "json":
+		return slog.New(slog.NewJSONHandler(c.err, nil))
+	}
+	return slog.New(slog.NewTextHandler(c.err, nil))
+}
+
+// openEngine opens a model file, or the built-in one. A bar shows the load if it takes long.
+func openEngine(c *console, path string, quiet bool, o umbra.Options) (*umbra.Engine, error) {
+	if !quiet {
+		bar := term.NewProgress(c.err, "loading")
+		defer bar.End()
+		o.Progress = bar.Set
+	}
+	if path != "" {
+		return umbra.Open(path, o)
+	}
+	data, err := embedded()
+	if err != nil {
+		return nil, err
+	}
+	return umbra.OpenBytes(embeddedName, data, o)
+}

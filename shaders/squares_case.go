@@ -1,0 +1,61 @@
+package shaders
+
+import (
+	"fmt"
+
+	"umbra/gpu"
+)
+
+// squaresCases covers columns of no whole workgroups, fewer and more rows than a workgroup takes at once, and inputs with and without a norm.
+func squaresCases() []Case {
+	var cases []Case
+	for _, c := range []struct {
+		cols, rows    int
+		norm, outputs bool
+	}{{1, 1, false, false}, {100, 5, true, false}, {64, 16, false, true}, {512, 70, true, false}, {1536, 33, false, false}, {2048, 3, true, true}} {
+		cases = append(cases, Case{fmt.Sprintf("squares %d rows of %d, norm %v, outputs %v", c.rows, c.cols, c.norm, c.outputs), func(b *bench) error {
+			return b.squares(SquaresShape{Cols: c.cols, Norm: c.norm, Eps: 1e-5, Outputs: c.outputs}, c.rows)
+		}})
+	}
+	return cases
+}
+
+// squares adds twice, to sums that are there, beside others' sums that must stay.
+func (b *bench) squares(s SquaresShape, rows int) error {
+	step := Step{Rows: uint32(rows), Outputs: uint32(rows)}
+	if s.Outputs {
+		step.Rows += 2
+	} else {
+		step.Outputs = 0
+	}
+	b.inputs(step, nil)
+	x, before := b.normals((rows+1)*s.Cols), b.normals(3*64+pad(s.Cols)) // a row too many
+	for i := range s.Cols {
+		x[i] *= 100
+	}
+	var gain []float32
+	var gb, scales *gpu.Buffer
+	if s.Norm {
+		gain = b.normals(s.Cols)
+		gb, scales = b.rows("gain", gain, s.Cols), b.buffer("scales", make([]byte, 4*rows))
+	}
+	xb, y := b.rows("x", x, s.Cols), b.buffer("y", floatBytes(before))
+	q, err := NewSquares(b.device, s)
+	if err != nil {
+		return err
+	}
+	got, err := b.submit(y, 4*len(before), func(p *gpu.Pass) {
+		for range 2 {
+			q.Run(p, rows, b.step, xb, scales, gb, y.Slice(4*64, uint64(s.Bytes())))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	want := before
+	for k, sum := range SquaresRef(x[:rows*s.Cols], gain, s.Cols, s.Eps) {
+		want[64+k] += float32(2 * sum)
+	}
+	b.compare(got, want, 1, 1, 1e-5) // the sums' rounding
+	return nil
+}
