@@ -67,6 +67,14 @@ type Ask struct {
 	Proposal Proposal
 
 	sequence *sequence
+	guess    guess // first of the proposals, if guessed
+	guessed  bool
+}
+
+// guess is a token that may come next. That it does is seen whether it is verified or not.
+type guess struct {
+	token int32
+	class uint8
 }
 
 // Speculated totals what came of proposals.
@@ -192,6 +200,7 @@ func (s *Scheduler) speculate(left int) {
 			continue
 		}
 		p := q.ask.Proposal
+		q.guess, q.guessed = q.ask.guess, q.ask.guessed
 		k := min(len(p.Tokens), len(p.Classes), q.ask.Most, left)
 		for k > 0 && !q.table.Grow(k) {
 			k--
@@ -213,53 +222,43 @@ func (p Proposal) certain() bool {
 	return !slices.ContainsFunc(p.Odds, func(o sample.Odds) bool { return o.IDs != nil })
 }
 
-// choose shortens proposals that are certain to those that are worth it together, as a row more may cost as much as a tile of them. Now and
-// then one goes on that is not: it may be worth it by now.
+// choose shortens proposals that are certain to those that are worth it together, beside the drawn ones.
 func (s *Scheduler) choose(most int) {
-	const often, dear = 32, 2
-	s.chances = s.chances[:0]
+	s.chains = s.chains[:0]
 	taken := 0
-	each := func(a *Ask, do func(level int, chance float64)) {
-		chance := 1.0
-		for level, class := range a.Proposal.Classes {
-			chance *= a.Rates[class]
-			do(level, chance)
-		}
-	}
-	for i := range s.asks {
-		if a := &s.asks[i]; a.Proposal.certain() {
-			each(a, func(_ int, chance float64) { s.chances = append(s.chances, chance) })
-		} else {
-			taken += len(a.Proposal.Tokens)
-		}
-	}
-	if len(s.chances) == 0 {
-		return
-	}
-	prices := s.asks[0].Prices
-	least := prices.Choose(s.chances, taken, max(0, most-taken))
-	spare := 0
-	if least > 1 {
-		if s.spared++; s.spared%often == 0 && prices.Rows[1] < dear {
-			spare = 1
-		}
-	}
 	for i := range s.asks {
 		a := &s.asks[i]
 		if !a.Proposal.certain() {
+			taken += len(a.Proposal.Tokens)
 			continue
 		}
-		n := 0
-		each(a, func(level int, chance float64) {
-			if chance >= least && n == level {
-				n++
-			}
-		})
-		if n == 0 && spare > 0 {
-			n, spare = spare, 0
+		chances := s.chain()
+		chance := 1.0
+		for _, class := range a.Proposal.Classes {
+			chance *= a.Rates[class]
+			chances = append(chances, chance)
 		}
-		a.Proposal.Tokens = a.Proposal.Tokens[:min(n, len(a.Proposal.Tokens))]
+		s.chains = append(s.chains, pace.Chain{Chances: chances})
 	}
+	s.pacer.Choose(s.asks[0].Prices, s.chains, taken, max(0, most-taken))
+	chains := s.chains
+	for i := range s.asks {
+		if p := &s.asks[i].Proposal; p.certain() {
+			if len(p.Tokens) > 0 && len(p.Classes) > 0 {
+				s.asks[i].guess, s.asks[i].guessed = guess{p.Tokens[0], p.Classes[0]}, true
+			}
+			p.Tokens = p.Tokens[:min(len(p.Tokens), chains[0].Keep)]
+			chains = chains[1:]
+		}
+	}
+}
+
+// chain returns the room of the next of s.chains in an earlier step.
+func (s *Scheduler) chain() []float64 {
+	if n := len(s.chains); n < cap(s.chains) {
+		return s.chains[:n+1][n].Chances[:0]
+	}
+	return nil
 }
 
 // account adds a share that has been committed, with what its sequence gained, to what is known of the step and of proposals.
@@ -274,6 +273,9 @@ func (s *Scheduler) account(f *flight, q share, gained int) {
 	if q.outputs == 0 || q.rows-k != 1 {
 		s.took.Others += q.rows
 		return
+	}
+	if k == 0 && q.guessed && gained == 1 && !q.ended {
+		s.pacer.Judged(q.rates, q.guess.class, q.tokens[len(q.tokens)-1] == q.guess.token)
 	}
 	s.took.Sequences++
 	s.took.Gained += gained

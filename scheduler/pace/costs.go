@@ -3,59 +3,94 @@ package pace
 import "math"
 
 const (
-	// mostRows is the largest step whose cost is kept; above exact rows, steps of up to together rows are one.
-	mostRows = 64
+	// mostRows is the largest step whose cost is kept. Above exact rows steps of up to fine rows are one, above some of up to coarse.
+	mostRows = 192
 	exact    = 8
-	together = 4
-	kinds    = exact + (mostRows-exact)/together + 1
+	some     = 64
+	fine     = 4
+	coarse   = 16
+	fines    = exact + (some-exact)/fine
+	kinds    = fines + (mostRows-some)/coarse + 1
+
+	stale = 2000 // steps after which what is known of a kind is forgotten, so that a wrong figure does not stay
 )
 
 // Costs are what steps cost by their number of rows, as measured. The zero value knows nothing.
 type Costs struct {
 	known [kinds]float64
-	seen  [kinds]bool // once or more
+	seen  [kinds]int // how often
+	at    [kinds]int // when it was last
+	now   int        // in steps learned of
 }
 
 // kind is where steps of so many rows are kept.
 func kind(rows int) int {
-	if rows <= exact {
+	switch {
+	case rows <= exact:
 		return rows
+	case rows <= some:
+		return exact + (rows-exact+fine-1)/fine
 	}
-	return exact + (rows-exact+together-1)/together
+	return fines + (rows-some+coarse-1)/coarse
 }
 
 // rowsOf is the most rows of a kind.
 func rowsOf(kind int) int {
-	if kind <= exact {
+	switch {
+	case kind <= exact:
 		return kind
+	case kind <= fines:
+		return exact + (kind-exact)*fine
 	}
-	return exact + (kind-exact)*together
+	return some + (kind-fines)*coarse
 }
 
-// Learn takes what a step cost. Steps that were faster than thought count more than slower ones, and none for more than twice
-// what was thought: noise only ever adds. The first of its number of rows counts for nothing, as kernels may have been compiled in it.
+// Learn takes what a step cost. What is known is a mean of logarithms, of all at first and then of the latest; one cost counts for at most twice
+// what was known and at least half. The first of its number of rows counts for nothing, as kernels may have been compiled in it.
 func (c *Costs) Learn(rows int, cost float64) {
-	const faster, slower = 0.4, 0.1
+	const latest = 0.05
 	if rows < 1 || rows > mostRows || cost <= 0 {
 		return
 	}
 	k := kind(rows)
-	switch was := c.known[k]; {
-	case !c.seen[k]:
-		c.seen[k] = true
-	case was == 0:
+	c.now++
+	if c.of(k) == 0 {
+		c.known[k], c.seen[k] = 0, min(c.seen[k], 1)
+	}
+	n := c.seen[k]
+	c.seen[k]++
+	c.at[k] = c.now
+	switch {
+	case n == 0:
+	case n == 1:
 		c.known[k] = cost
-	case cost < was:
-		c.known[k] += faster * (cost - was)
 	default:
-		c.known[k] += slower * (min(cost, 2*was) - was)
+		c.known[k] *= math.Pow(within2(cost/c.known[k]), max(latest, 1/float64(n)))
 	}
 }
 
-// Of estimates what a step of so many rows costs: as measured, or from the nearest measured ones. It is 0 if nothing is known.
-func (c *Costs) Of(rows int) float64 {
-	return estimate(rows, func(k int) float64 { return c.known[k] })
+// within2 is x or, beyond them, 1/2 or 2.
+func within2(x float64) float64 { return min(2, max(0.5, x)) }
+
+// of is what is known of a kind, 0 if nothing.
+func (c *Costs) of(k int) float64 {
+	if c.now-c.at[k] > stale {
+		return 0
+	}
+	return c.known[k]
 }
+
+// Measured is what steps of so many rows cost, or 0 if less than a few of them were measured.
+func (c *Costs) Measured(rows int) float64 {
+	const few = 4
+	if rows > mostRows || c.seen[kind(rows)] < few {
+		return 0
+	}
+	return c.of(kind(rows))
+}
+
+// Of estimates what a step of so many rows costs: as measured, or from the nearest measured ones. It is 0 if nothing is known.
+func (c *Costs) Of(rows int) float64 { return estimate(rows, c.of) }
 
 // estimate is Of for costs that come from several tables.
 func estimate(rows int, known func(kind int) float64) float64 {
