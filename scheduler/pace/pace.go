@@ -55,7 +55,7 @@ type Pacer struct {
 const (
 	known        = 16   // plain steps of a size that are measured before any with proposals
 	remeasure    = 64   // steps with proposals after which plain ones are measured again
-	again        = 2    // and how many of them
+	again        = 3    // and how many of them
 	margin       = 1.15 // what only breaks even by costs that are noisy is not worth it
 	mostTogether = 64   // with more sequences than that there are no proposals
 )
@@ -188,10 +188,10 @@ func (p *Pacer) Took(s Step, t Times) {
 // keepTime learns how fast the machine is just now, by a step of a kind that is known: on one that others use too all steps
 // take longer at times, with proposals or without.
 func (p *Pacer) keepTime(s Step, took float64) {
-	const latest, forget = 0.1, 0.998
-	costs := &p.plain
+	const forget = 0.998
+	costs, latest := &p.plain, 0.2 // they are few where proposals pay
 	if s.Asked > 0 {
-		costs = &p.asking
+		costs, latest = &p.asking, 0.1
 	}
 	if known := costs.Measured(s.Rows); known > 0 && took > 0 {
 		p.tempo = math.Pow(p.tempo, forget) * math.Pow(within2(took/(known*p.tempo)), latest)

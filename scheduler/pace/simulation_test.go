@@ -166,9 +166,9 @@ func (w world) run(seed uint64, n, steps int) (ratio, asked, proposed float64) {
 	return float64(tokens) / float64(n) * plain / time, asked / float64(steps), proposed / float64(steps*n)
 }
 
-// TestSimulation tries many worlds. Proposals that do not pay cost less than 5 %, of 300 steps and of 2,000, and where they pay, nine tenths of
-// what they can give is got. Where the machine is another's half of the time, so that a step takes 0.5 to 10 times as long as it
-// should, that is less sure: 5 % hold for 2,000 steps, 15 % for 300, and four fifths of the gain.
+// TestSimulation tries many worlds. In 2,000 steps proposals that do not pay cost less than 5 %, in the first 300 less than 6 %; where they pay, nine
+// tenths of what they can give is got, three quarters where chances change or costs are noisy. Where others use the machine too, so that all
+// takes up to twice as long for hundreds of steps, and single steps 5 times, less is sure: of the first 300 steps no more than 10 % are lost, and seven tenths are got.
 func TestSimulation(t *testing.T) {
 	runs, steps := uint64(3), 2000
 	if testing.Short() {
@@ -202,12 +202,12 @@ func TestSimulation(t *testing.T) {
 						}
 						best := w.best(n, steps)
 						t.Logf("%.3f, at least %.3f, %.3f in 300 steps, at best %.3f; %.2f of steps asked, %.2f proposals a sequence", mean, least, short, best, share, rows)
-						soon, part := 0.95, 0.9
+						soon, part := 0.94, 0.9
 						switch {
 						case w.stolen:
-							soon, part = 0.85, 0.8
-						case w.change > 0:
-							part = 0.85 // nobody knows at once
+							soon, part = 0.9, 0.7
+						case w.change > 0 || w.noise >= 0.2:
+							part = 0.75
 						}
 						require.GreaterOrEqual(t, least, 0.95)
 						require.GreaterOrEqual(t, short, soon)
