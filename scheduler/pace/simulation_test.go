@@ -170,10 +170,7 @@ func (w world) run(seed uint64, n, steps int) (ratio, asked, proposed float64) {
 // tenths of what they can give is got, three quarters where chances change or costs are noisy. Where others use the machine too, so that all
 // takes up to twice as long for hundreds of steps, and single steps 5 times, less is sure: of the first 300 steps no more than 10 % are lost, and seven tenths are got.
 func TestSimulation(t *testing.T) {
-	runs, steps := uint64(3), 2000
-	if testing.Short() {
-		runs = 1
-	}
+	const runs, steps = uint64(3), 2000
 	for name, cost := range worldCosts {
 		for _, w := range []world{
 			{guess: 1},
