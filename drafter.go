@@ -159,7 +159,7 @@ func (d *drafter) catchUp(open *[]*drafting) error {
 			continue
 		}
 		p := x.ask.Prices
-		if cost := float64(behind) * d.row * p.Second; cost > catchUpShare*float64(x.ask.Left)*p.Gain && p.Second > 0 {
+		if cost := float64(behind) * d.row * p.Second; p.Second > 0 && cost > max(p.Spare, catchUpShare*float64(x.ask.Left)*p.Gain) {
 			continue
 		}
 		n := min(behind, budget-rows)

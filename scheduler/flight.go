@@ -27,6 +27,8 @@ type share struct {
 	*sequence
 	rows, outputs int
 	proposal      Proposal // whose tokens are the last of rows
+	guess         guess    // of what comes next, if guessed
+	guessed       bool
 }
 
 // settle takes a share back from the sequence's counts of what is in flight.

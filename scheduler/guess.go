@@ -22,14 +22,10 @@ func (s *Scheduler) guess() {
 			s.guessOthers(&s.asks[i])
 			continue
 		}
-		chance := 1.0
-		for level, id := range tokens {
-			class := pace.TextClass(agree + level)
-			if chance *= a.Rates[class]; !s.worth(a, level, chance, a.Rates[class]) {
-				break
-			}
-			p.Tokens, p.Classes = append(p.Tokens, id), append(p.Classes, class)
+		for level := range tokens {
+			p.Classes = append(p.Classes, pace.TextClass(agree+level))
 		}
+		p.Tokens = tokens
 	}
 }
 
@@ -41,24 +37,12 @@ func (s *Scheduler) guessOthers(a *Ask) {
 	}
 	const most = 4 // tokens that others are known by
 	last := append([]int32(nil), a.Tokens[max(0, len(a.Tokens)-most):]...)
-	chance := 1.0
-	for level := range a.Most {
+	for range a.Most {
 		id, run, lead, ok := others.Next(last)
-		class := pace.OtherClass(run, lead)
-		if chance *= a.Rates[class]; !ok || !s.worth(*a, level, chance, a.Rates[class]) {
+		if !ok {
 			return
 		}
 		last = append(last, id)
-		a.Proposal.Tokens, a.Proposal.Classes = append(a.Proposal.Tokens, id), append(a.Proposal.Classes, class)
+		a.Proposal.Tokens, a.Proposal.Classes = append(a.Proposal.Tokens, id), append(a.Proposal.Classes, pace.OtherClass(run, lead))
 	}
-}
-
-// worth reports whether a proposal from a text is worth its row. Now and then one is made that is not: it may be by now.
-func (s *Scheduler) worth(a Ask, level int, chance, rate float64) bool {
-	const often = 32
-	if a.Prices.Worth(level, chance, rate, true) {
-		return true
-	}
-	s.spared++
-	return level == 0 && s.spared%often == 0
 }

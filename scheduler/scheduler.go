@@ -133,10 +133,10 @@ type Scheduler struct {
 	ids     []int32   // see one
 	counted Stats     // only the fields that count up
 
-	pacer  *pace.Pacer // nil without Config.Speculation
-	asks   []Ask       // of the step that is to be laid out next
-	spared int         // proposals that were not worth it
-	took   pace.Step   // the step committed last, until Took
+	pacer  *pace.Pacer  // nil without Config.Speculation
+	asks   []Ask        // of the step that is to be laid out next
+	chains []pace.Chain // of their proposals; kept for its room
+	took   pace.Step    // the step committed last, until Took
 
 	// Of the step being laid out:
 	planned      []share     // whose rows it computes

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"slices"
 
 	"umbra/scheduler/ngram"
 	"umbra/scheduler/pace"
@@ -66,6 +67,14 @@ type Ask struct {
 	Proposal Proposal
 
 	sequence *sequence
+	guess    guess // first of the proposals, if guessed
+	guessed  bool
+}
+
+// guess is a token that may come next. That it does is seen whether it is verified or not.
+type guess struct {
+	token int32
+	class uint8
 }
 
 // Speculated totals what came of proposals.
@@ -181,14 +190,18 @@ func (s *Scheduler) speculate(left int) {
 	if len(s.asks) == 0 {
 		return
 	}
-	outputs := s.config.Speculation.Outputs - len(s.planned) // all the others may want
+	left = min(left, s.config.Speculation.Outputs-len(s.planned)) // all the others may want outputs
+	if !s.config.Speculation.Always {
+		s.choose(left)
+	}
 	for i := range s.planned {
 		q := &s.planned[i]
 		if q.ask == nil {
 			continue
 		}
 		p := q.ask.Proposal
-		k := min(len(p.Tokens), len(p.Classes), q.ask.Most, left, outputs)
+		q.guess, q.guessed = q.ask.guess, q.ask.guessed
+		k := min(len(p.Tokens), len(p.Classes), q.ask.Most, left)
 		for k > 0 && !q.table.Grow(k) {
 			k--
 		}
@@ -201,8 +214,51 @@ func (s *Scheduler) speculate(left int) {
 		}
 		q.rows += k
 		left -= k
-		outputs -= k
 	}
+}
+
+// certain reports whether a proposal was not drawn, so that what is made of it may depend on its tokens.
+func (p Proposal) certain() bool {
+	return !slices.ContainsFunc(p.Odds, func(o sample.Odds) bool { return o.IDs != nil })
+}
+
+// choose shortens proposals that are certain to those that are worth it together, beside the drawn ones.
+func (s *Scheduler) choose(most int) {
+	s.chains = s.chains[:0]
+	taken := 0
+	for i := range s.asks {
+		a := &s.asks[i]
+		if !a.Proposal.certain() {
+			taken += len(a.Proposal.Tokens)
+			continue
+		}
+		chances := s.chain()
+		chance := 1.0
+		for _, class := range a.Proposal.Classes {
+			chance *= a.Rates[class]
+			chances = append(chances, chance)
+		}
+		s.chains = append(s.chains, pace.Chain{Chances: chances})
+	}
+	s.pacer.Choose(s.asks[0].Prices, s.chains, taken, max(0, most-taken))
+	chains := s.chains
+	for i := range s.asks {
+		if p := &s.asks[i].Proposal; p.certain() {
+			if len(p.Tokens) > 0 && len(p.Classes) > 0 {
+				s.asks[i].guess, s.asks[i].guessed = guess{p.Tokens[0], p.Classes[0]}, true
+			}
+			p.Tokens = p.Tokens[:min(len(p.Tokens), chains[0].Keep)]
+			chains = chains[1:]
+		}
+	}
+}
+
+// chain returns the room of the next of s.chains in an earlier step.
+func (s *Scheduler) chain() []float64 {
+	if n := len(s.chains); n < cap(s.chains) {
+		return s.chains[:n+1][n].Chances[:0]
+	}
+	return nil
 }
 
 // account adds a share that has been committed, with what its sequence gained, to what is known of the step and of proposals.
@@ -217,6 +273,9 @@ func (s *Scheduler) account(f *flight, q share, gained int) {
 	if q.outputs == 0 || q.rows-k != 1 {
 		s.took.Others += q.rows
 		return
+	}
+	if k == 0 && q.guessed && gained == 1 && !q.ended {
+		s.pacer.Judged(q.rates, q.guess.class, q.tokens[len(q.tokens)-1] == q.guess.token)
 	}
 	s.took.Sequences++
 	s.took.Gained += gained

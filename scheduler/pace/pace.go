@@ -1,6 +1,9 @@
 package pace
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // Step is a step of sequences that each compute their last token, and perhaps proposals.
 type Step struct {
@@ -22,6 +25,8 @@ type Times struct {
 	Behind float64
 }
 
+func (t Times) all() float64 { return t.Step + t.Drafts + t.Behind }
+
 // Totals add up times of steps that asked for proposals.
 type Totals struct {
 	Times
@@ -34,36 +39,35 @@ type Pacer struct {
 	always   bool
 	rates    Rates
 	judged   [Classes]int
-	plain    Costs             // of steps that asked for no proposals
-	asking   Costs             // of those that did
-	drafts   Costs             // of making one proposal, by sequences
-	gates    [16]gate          // by sequences
-	measured [mostRows + 1]int // by sequences: plain steps measured lately
-	asked    [mostRows + 1]int // steps that asked for proposals since
+	tempo    float64               // how many times as long as known all takes just now
+	plain    Costs                 // of steps that asked for no proposals, at tempo 1
+	asking   Costs                 // of those that did
+	drafts   Costs                 // of making one proposal, by sequences
+	gates    [16]gate              // by sequences
+	measured [mostTogether + 1]int // by sequences: plain steps measured lately
+	asked    [mostTogether + 1]int // steps that asked for proposals since
+	before   bool                  // the step before asked for proposals
+	choices  int                   // of proposals
+	chances  []float64             // of a step's proposals; kept for its room
 	totals   Totals
 }
 
-// gate is whether proposals pay at a number of sequences.
-type gate struct {
-	gain   float64 // average tokens that a sequence gained in a step, less what it cost
-	credit float64 // those gained since it was opened, at most the most
-	closed int     // steps left until it is opened again
-	pause  int     // steps that it was closed for last
-}
-
 const (
-	least     = 2    // plain steps of a size that are measured before any with proposals
-	remeasure = 400  // steps with proposals after which plain ones are measured again
-	shortest  = 64   // steps that a gate is closed for at first
-	longest   = 1024 // and at most; each time it is twice as long, until it pays
-	debt      = 1.5  // tokens a sequence may lose before a gate closes
-	credit    = 3    // tokens gained that count against later losses
-	weight    = 0.05 // of a step in gate.gain
-	hope      = 0.25 // a sequence's gain in a step, while little is known of it
+	known        = 16   // plain steps of a size that are measured before any with proposals
+	remeasure    = 64   // steps with proposals after which plain ones are measured again
+	again        = 3    // and how many of them
+	margin       = 1.15 // what only breaks even by costs that are noisy is not worth it
+	mostTogether = 64   // with more sequences than that there are no proposals
 )
 
 // New makes a pacer that begins with these rates. With always set all proposals are worth it.
-func New(rates Rates, always bool) *Pacer { return &Pacer{always: always, rates: rates} }
+func New(rates Rates, always bool) *Pacer {
+	p := &Pacer{always: always, rates: rates, tempo: 1}
+	for i := range p.gates {
+		p.gates[i] = newGate()
+	}
+	return p
+}
 
 // Rates are the chances of acceptance as known now, for a sequence to begin with.
 func (p *Pacer) Rates() Rates { return p.rates }
@@ -90,7 +94,7 @@ func (p *Pacer) Open(sequences int) bool {
 	if p.always {
 		return true
 	}
-	return sequences >= 1 && sequences <= mostRows && p.gate(sequences).closed == 0 && p.measured[sequences] >= least
+	return sequences >= 1 && sequences <= mostTogether && p.gate(sequences).closed == 0 && p.measured[sequences] >= known
 }
 
 // Prices are those of a step like this one: of Sequences, Asked and Others.
@@ -100,80 +104,128 @@ func (p *Pacer) Prices(s Step) (prices Prices) {
 	if p.always || plain == 0 || s.Asked == 0 {
 		return Prices{}
 	}
-	worth := float64(base) / plain // rows in a unit of time, as good as tokens
+	g := p.gate(s.Sequences)
+	second := float64(base) / plain // rows, as good as tokens
+	worth := second * max(margin, g.rate())
 	before := p.with(base)
+	rows := before
+	for n := 1; n <= MostRows; n++ {
+		rows = max(rows, p.with(base+n))
+		prices.Rows[n] = worth * (rows - before)
+		prices.Hope[n] = worth * (p.hope(base+n) - before)
+	}
 	for i := range prices.Verify {
 		next := max(before, p.with(base+(i+1)*s.Asked))
 		prices.Verify[i] = worth * (next - before) / float64(s.Asked)
 		before = next
 	}
 	prices.Draft = worth * p.drafts.Of(s.Asked) / float64(s.Asked)
-	prices.Second = worth
-	g := p.gate(s.Sequences)
-	if prices.Gain = g.gain; g.credit < credit {
-		prices.Gain = max(hope, g.gain)
-	}
+	prices.Second = second / p.tempo
+	prices.Gain = g.gain
+	prices.Spare = g.spare() * float64(s.Asked)
 	return prices
 }
 
 // with estimates the cost of a step that asks for proposals.
 func (p *Pacer) with(rows int) float64 {
-	return estimate(rows, func(r int) float64 {
-		if p.asking.known[r] > 0 {
-			return p.asking.known[r]
+	return estimate(rows, func(k int) float64 {
+		if cost := p.asking.of(k); cost > 0 {
+			return cost
 		}
-		return p.plain.known[r]
+		return p.plain.of(k)
 	})
+}
+
+// hope is the least that a step that asks for proposals may cost: as much as the largest that was measured and is smaller. Of much larger ones
+// nothing is hoped.
+func (p *Pacer) hope(rows int) float64 {
+	for k := kind(min(rows, mostRows)); k > 0; k-- {
+		cost := p.asking.of(k)
+		if cost == 0 {
+			cost = p.plain.of(k)
+		}
+		if cost > 0 {
+			if most := rowsOf(k); rows > most+max(1, most/2) {
+				break
+			}
+			return cost
+		}
+	}
+	return math.Inf(1)
 }
 
 // Took learns what a step took. Of steps with Others it learns no more than what proposals cost.
 func (p *Pacer) Took(s Step, t Times) {
+	n := s.Sequences
+	raw := t
+	if s.Others == 0 {
+		p.keepTime(s, t.Step)
+	}
+	t.Step, t.Drafts, t.Behind = t.Step/p.tempo, t.Drafts/p.tempo, t.Behind/p.tempo
 	if t.Passes > 0 {
 		p.drafts.Learn(s.Asked, t.Drafts/float64(t.Passes))
 	}
-	n := s.Sequences
-	if s.Others > 0 || n == 0 || n > mostRows {
-		return
-	}
-	g := p.gate(n)
-	if s.Asked == 0 {
-		p.plain.Learn(n, t.Step)
-		p.measured[n]++
-		if g.closed > 0 {
-			if g.closed--; g.closed == 0 {
-				g.credit, g.gain = 0, 0
-			}
+	after := p.before
+	p.before = s.Asked > 0
+	switch {
+	case n == 0 || n > mostTogether:
+	case s.Asked == 0:
+		if p.gate(n).rest(); s.Others == 0 && !after { // the first after one with proposals had to wait for it
+			p.plain.Learn(n, t.Step)
+			p.measured[n]++
 		}
-		return
-	}
-	if p.asked[n]++; p.asked[n] > remeasure {
-		p.asked[n], p.measured[n] = 0, 0
-	}
-	p.asking.Learn(s.Rows, t.Step)
-	p.totals.Step += t.Step
-	p.totals.Drafts += t.Drafts
-	p.totals.Behind += t.Behind
-	p.totals.Passes += t.Passes
-	plain := p.plain.Of(n)
-	if plain == 0 {
-		return
-	}
-	p.totals.Plain += plain * float64(s.Gained) / float64(n)
-	if !p.always {
-		cost := (p.with(s.Rows) + float64(t.Passes)*p.drafts.Of(s.Asked) - plain) * float64(n) / plain
-		g.learn((float64(s.Gained-n) - cost) / float64(s.Asked))
+	default:
+		if s.Others == 0 {
+			p.asking.Learn(s.Rows, t.Step)
+		}
+		if p.asked[n]++; p.asked[n] >= remeasure {
+			p.asked[n], p.measured[n] = 0, known-again
+		}
+		p.account(s, t, raw)
 	}
 }
 
-// learn takes what a sequence gained in a step.
-func (g *gate) learn(gain float64) {
-	g.gain += weight * (gain - g.gain)
-	g.credit = min(credit, g.credit+gain)
-	switch {
-	case g.credit == credit:
-		g.pause = 0
-	case g.credit < -debt:
-		g.pause = min(longest, max(shortest, 2*g.pause))
-		g.closed = g.pause
+// keepTime learns how fast the machine is just now, by a step of a kind that is known: on one that others use too all steps
+// take longer at times, with proposals or without.
+func (p *Pacer) keepTime(s Step, took float64) {
+	const forget = 0.998
+	costs, latest := &p.plain, 0.2 // they are few where proposals pay
+	if s.Asked > 0 {
+		costs, latest = &p.asking, 0.1
 	}
+	if known := costs.Measured(s.Rows); known > 0 && took > 0 {
+		p.tempo = math.Pow(p.tempo, forget) * math.Pow(within2(took/(known*p.tempo)), latest)
+	}
+}
+
+// account adds up what a step with proposals gained. raw are its times as they were, t at tempo 1.
+func (p *Pacer) account(s Step, t, raw Times) {
+	n := float64(s.Sequences)
+	plain := p.plain.Of(s.Sequences)
+	p.totals.Step += raw.Step
+	p.totals.Drafts += raw.Drafts
+	p.totals.Behind += raw.Behind
+	p.totals.Passes += raw.Passes
+	if plain == 0 {
+		p.totals.Plain += raw.all()
+		return
+	}
+	took := t.Step
+	if s.Others > 0 { // as known of a step without them, and what rows cost in one with them
+		base := s.Sequences + s.Others
+		took = p.with(s.Sequences) + max(0, p.with(s.Rows)-p.with(base))
+	}
+	p.totals.Plain += raw.all() + p.tempo*(plain*float64(s.Gained)/n-took-t.Drafts-t.Behind)
+	if p.always {
+		return
+	}
+	// Noise counts for at most twice what is known, and rows do not cost more together than each alone.
+	likely := p.asking.Measured(s.Rows)
+	if likely == 0 {
+		likely = plain * float64(s.Rows-s.Others) / n
+	}
+	drafts := min(t.Drafts, 2*float64(t.Passes)*p.drafts.Of(s.Asked))
+	others := float64(s.Asked) / n // the rest gains nothing
+	each := func(time float64) float64 { return time / plain / others }
+	p.gate(s.Sequences).learn(1+(float64(s.Gained)/n-1)/others, 1+each(min(took, 2*likely)-plain+drafts), each(t.Behind))
 }
