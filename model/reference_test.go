@@ -439,8 +439,12 @@ func TestReference(t *testing.T) {
 			var all []oracle
 			readJSON(t, "arch/"+name+".json", &all)
 			require.NotEmpty(t, all)
+			tolerance := 5e-5
+			if slices.Contains(geluModels, name) {
+				tolerance = 1e-3 // a sum of another order may end at another f16 number
+			}
 			for _, o := range all {
-				o.check(t, single(r.logits(o.IDs, everywhere)), 5e-5)
+				o.check(t, single(r.logits(o.IDs, everywhere)), tolerance)
 			}
 		})
 	}

@@ -23,68 +23,68 @@ type configReader struct {
 	err  error
 }
 
-func (c *configReader) fail(format string, args ...any) {
-	if c.err == nil {
-		c.err = fmt.Errorf("model: "+format, args...)
+func (r *configReader) fail(format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("model: "+format, args...)
 	}
 }
 
 // uint reads a whole number within lo..hi; a missing one is fallback, or an error if fallback is negative.
-func (c *configReader) uint(key string, fallback, lo, hi int) int {
-	key = c.arch + "." + key
-	v, ok := c.src.Uint(key)
+func (r *configReader) uint(key string, fallback, lo, hi int) int {
+	key = r.arch + "." + key
+	v, ok := r.src.Uint(key)
 	if !ok {
 		if fallback < 0 {
-			c.fail("metadata %s is missing", key)
+			r.fail("metadata %s is missing", key)
 		}
 		return fallback
 	}
 	if v < uint64(lo) || v > uint64(hi) {
-		c.fail("metadata %s = %d is outside %d..%d", key, v, lo, hi)
+		r.fail("metadata %s = %d is outside %d..%d", key, v, lo, hi)
 		return lo
 	}
 	return int(v)
 }
 
 // value is a key's value as the source has it, nil of a source that does not tell.
-func (c *configReader) value(key string) any {
-	f, ok := c.src.(interface{ Value(key string) (any, bool) })
+func (r *configReader) value(key string) any {
+	f, ok := r.src.(interface{ Value(key string) (any, bool) })
 	if !ok {
 		return nil
 	}
-	v, _ := f.Value(c.arch + "." + key)
+	v, _ := f.Value(r.arch + "." + key)
 	return v
 }
 
 // has reports whether the source has a key.
-func (c *configReader) has(key string) bool { return c.value(key) != nil }
+func (r *configReader) has(key string) bool { return r.value(key) != nil }
 
 // bools reads a list, if it is one.
-func (c *configReader) bools(key string) ([]bool, bool) {
-	v, ok := c.value(key).([]bool)
+func (r *configReader) bools(key string) ([]bool, bool) {
+	v, ok := r.value(key).([]bool)
 	return v, ok
 }
 
 // optional reads a positive finite number; a missing one is 0.
-func (c *configReader) optional(key string) float32 {
-	if _, ok := c.src.Float(c.arch + "." + key); !ok {
+func (r *configReader) optional(key string) float32 {
+	if _, ok := r.src.Float(r.arch + "." + key); !ok {
 		return 0
 	}
-	return float32(c.float(key, 0))
+	return float32(r.float(key, 0))
 }
 
 // float reads a positive finite number; a missing one is fallback, or an error if fallback is 0.
-func (c *configReader) float(key string, fallback float64) float64 {
-	key = c.arch + "." + key
-	v, ok := c.src.Float(key)
+func (r *configReader) float(key string, fallback float64) float64 {
+	key = r.arch + "." + key
+	v, ok := r.src.Float(key)
 	if !ok {
 		if fallback == 0 {
-			c.fail("metadata %s is missing", key)
+			r.fail("metadata %s is missing", key)
 		}
 		return fallback
 	}
 	if !(v > 0 && v < 1e30) {
-		c.fail("metadata %s = %g must be positive", key, v)
+		r.fail("metadata %s = %g must be positive", key, v)
 		return 1
 	}
 	return v

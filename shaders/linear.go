@@ -91,11 +91,19 @@ type linearSpec struct {
 	XTile      int     `wgsl:"X_TILE"`
 }
 
-// Activates, Scaled and Capped tell templates what follows the product, and Ends that something does; Function is the activation's name.
-func (s LinearShape) Activates() bool  { return s.Gate || s.Activation != NoActivation }
-func (s LinearShape) Scaled() bool     { return s.Scale != 0 }
-func (s LinearShape) Capped() bool     { return s.Cap != 0 }
-func (s LinearShape) Ends() bool       { return s.Activates() && !s.Gate || s.Scaled() || s.Capped() }
+// Activates reports whether an activation is part of the product.
+func (s LinearShape) Activates() bool { return s.Gate || s.Activation != NoActivation }
+
+// Scaled reports whether the product is scaled.
+func (s LinearShape) Scaled() bool { return s.Scale != 0 }
+
+// Capped reports whether the product has a soft cap.
+func (s LinearShape) Capped() bool { return s.Cap != 0 }
+
+// Ends reports whether a product without Gate goes on beyond bias and residual.
+func (s LinearShape) Ends() bool { return s.Activates() && !s.Gate || s.Scaled() || s.Capped() }
+
+// Function is the activation's name, to templates.
 func (s LinearShape) Function() string { return s.Activation.orSiLU().String() }
 
 func (s LinearShape) spec() linearSpec {
