@@ -451,7 +451,7 @@ func TestReference(t *testing.T) {
 }
 
 // tinyNames are those of testdata/oracle/arch with SiLU that the reference computes.
-var tinyNames = []string{"llama-linear-rope", "llama-mha-tied", "llama3-scaled", "qwen2"}
+var tinyNames = []string{"llama-linear-rope", "llama-mha-tied", "llama3-scaled", "qwen2", "mixtral", "qwen2moe", "qwen3moe"}
 
 // TestExactGELU compares models with GELU with the reference, whose GELU is exact: what separates them from llama.cpp's logits is its table.
 func TestExactGELU(t *testing.T) {
