@@ -102,6 +102,9 @@ func TestLossless(t *testing.T) {
 		{"draft, temperature 0.6, penalty 1.4", func(p *sample.Params) { p.Temperature, p.Penalty, p.PenaltyLast = 0.6, 1.4, 3 }, false, 1},
 		{"draft, four answers", func(*sample.Params) {}, false, 4},
 		{"text", func(*sample.Params) {}, true, 1},
+		{"text, top-k 3", func(p *sample.Params) { p.TopK = 3 }, true, 1},
+		{"text, top-k 5, top-p 0.95, temperature 1.5", func(p *sample.Params) { p.TopK, p.TopP, p.Temperature = 5, 0.95, 1.5 }, true, 1},
+		{"text, temperature 0.6, penalty 1.4", func(p *sample.Params) { p.Temperature, p.Penalty, p.PenaltyLast = 0.6, 1.4, 3 }, true, 1},
 		{"text, top-p 0.9", func(p *sample.Params) { p.TopP = 0.9 }, true, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
