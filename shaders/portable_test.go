@@ -80,7 +80,7 @@ func footprint(t *testing.T, text string) (memory, lanes int) {
 		if m[2] != "" { // an array of arrays
 			n *= count(m[2])
 		}
-		size, ok := map[string]int{"f32": 4, "u32": 4, "vec2<f32>": 8, "vec4<f32>": 16}[m[1]+m[3]]
+		size, ok := map[string]int{"f32": 4, "u32": 4, "vec2<f32>": 8, "vec4<f32>": 16, "vec4<u32>": 16}[m[1]+m[3]]
 		require.True(t, ok, m[0])
 		memory += n * size
 	}
