@@ -52,9 +52,6 @@ func openFolder(dir string) (*folder, error) {
 	if f.config == nil {
 		return nil, fmt.Errorf("hf: %s has no config.json: it is no folder of a Hugging Face model; name one, or a GGUF file", dir)
 	}
-	if err := f.openShards(); err != nil {
-		return nil, errors.Join(err, f.close())
-	}
 	return f, nil
 }
 
