@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,7 +47,9 @@ func TestArchitectures(t *testing.T) {
 			defer got.Close()
 			requireSame(t, want, got, s.Less1)
 			requireConverted(t, got)
-			requireLogits(t, want, got, name)
+			if os.Getenv("UMBRA_SOAK") != "" || slices.Contains([]string{"qwen2", "gpt2", "gemma2", "phi3-longrope", "mixtral"}, name) {
+				requireLogits(t, want, got, name)
+			}
 		})
 	}
 }
