@@ -30,7 +30,7 @@ func (d *decoder) fail(at int, err error) {
 	if d.name != "" {
 		what += " " + d.name
 	}
-	d.err = &Error{Offset: int64(at), What: what, Err: err}
+	d.err = newError(int64(at), what, err)
 }
 
 // left returns the bytes not yet read.

@@ -2,8 +2,8 @@ package gguf
 
 import (
 	"errors"
-	"fmt"
-	"strings"
+
+	"umbra/internal/badfile"
 )
 
 // Causes that errors.Is finds in an *Error.
@@ -19,40 +19,8 @@ var (
 )
 
 // Error says what is wrong with a GGUF file, and where.
-type Error struct {
-	Path   string // file, empty for Parse
-	Offset int64  // byte of the file at which the offending field starts; -1 if no byte is at fault
-	What   string // the part of the file at fault, such as `tensor "output.weight"`
-	Err    error  // the cause; wraps one of the Err values above, or an operating system error
-}
+type Error = badfile.Error
 
-// Error returns a line such as
-//
-//	gguf: m.gguf: tensor "blk.0.attn_q.weight": bad dimensions: dimension 1 of [64 0] is zero (at byte 1234)
-func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("gguf: ")
-	if e.Path != "" {
-		b.WriteString(e.Path + ": ")
-	}
-	if e.What != "" {
-		b.WriteString(e.What + ": ")
-	}
-	fmt.Fprint(&b, e.Err)
-	if e.Offset >= 0 {
-		fmt.Fprintf(&b, " (at byte %d)", e.Offset)
-	}
-	return b.String()
-}
-
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
-
-// quote returns s as an error message shows it: quoted, and cut where a hostile file made it long.
-func quote(s string) string {
-	const most = 80 // bytes; names in real files stay under 64
-	if len(s) > most {
-		return fmt.Sprintf("%q...", s[:most])
-	}
-	return fmt.Sprintf("%q", s)
+func newError(offset int64, what string, err error) *Error {
+	return &Error{Format: "gguf", Offset: offset, What: what, Err: err}
 }

@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"slices"
 	"strconv"
+
+	"umbra/internal/badfile"
 )
 
 const (
@@ -115,7 +117,7 @@ func (d *decoder) newName(i uint64, seen map[string]int) string {
 	if d.err != nil {
 		return ""
 	}
-	d.name = quote(name)
+	d.name = badfile.Quote(name)
 	if len(name) > maxKey {
 		d.fail(at, fmt.Errorf("%w: name of %d bytes, at most %d are allowed", ErrValue, len(name), maxKey))
 	}
@@ -173,7 +175,7 @@ func (d *decoder) place(f *File, offsets []int) {
 	order := make([]int, len(f.Tensors))
 	for i := range f.Tensors {
 		t := &f.Tensors[i]
-		d.name = quote(t.Name)
+		d.name = badfile.Quote(t.Name)
 		if t.Offset%f.Alignment != 0 {
 			d.fail(offsets[i], fmt.Errorf("%w: offset %d is not a multiple of the alignment %d", ErrLayout, t.Offset, f.Alignment))
 		}
@@ -193,8 +195,8 @@ func (d *decoder) place(f *File, offsets []int) {
 	for i := 1; i < len(order) && d.err == nil; i++ {
 		a, b := f.Tensors[order[i-1]], f.Tensors[order[i]]
 		if a.Offset+a.Size > b.Offset {
-			d.name = quote(b.Name)
-			d.fail(offsets[order[i]], fmt.Errorf("%w: overlaps tensor %s by %d bytes", ErrLayout, quote(a.Name), a.Offset+a.Size-b.Offset))
+			d.name = badfile.Quote(b.Name)
+			d.fail(offsets[order[i]], fmt.Errorf("%w: overlaps tensor %s by %d bytes", ErrLayout, badfile.Quote(a.Name), a.Offset+a.Size-b.Offset))
 		}
 	}
 }

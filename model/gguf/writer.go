@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"umbra/internal/badfile"
 )
 
 // Writer gathers metadata and tensors and writes them as a version 3 file. It keeps the first error of
@@ -36,7 +38,7 @@ func NewWriter() *Writer {
 
 func (w *Writer) fail(what, name string, err error) {
 	if w.err == nil {
-		w.err = &Error{Offset: -1, What: what + " " + quote(name), Err: err}
+		w.err = newError(-1, what+" "+badfile.Quote(name), err)
 	}
 }
 
@@ -121,7 +123,7 @@ func (w *Writer) WriteTo(dst io.Writer) (int64, error) {
 	out.Write(w.pad(head)) // bufio keeps the error for Flush
 	for i, t := range w.file.Tensors {
 		if err := w.sources[i].copyTo(out, t.Size); err != nil {
-			return count.n, &Error{Offset: -1, What: "tensor " + quote(t.Name), Err: err}
+			return count.n, newError(-1, "tensor "+badfile.Quote(t.Name), err)
 		}
 		out.Write(make([]byte, alignUp(t.Size, w.file.Alignment)-t.Size))
 	}
@@ -142,7 +144,7 @@ func (w *Writer) header() ([]byte, error) {
 			b, err = appendValue(le.AppendUint32(b, uint32(t)), kv.Value, 0)
 		}
 		if err != nil { // a slice changed after Set
-			return nil, &Error{Offset: -1, What: "key " + quote(kv.Key), Err: err}
+			return nil, newError(-1, "key "+badfile.Quote(kv.Key), err)
 		}
 	}
 	for _, t := range w.file.Tensors {

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"umbra/internal/badfile"
 )
 
 const (
@@ -32,7 +34,7 @@ func Parse(data []byte) (*File, error) {
 	if err := f.read(d); err != nil {
 		var bad *Error
 		if !errors.As(err, &bad) {
-			bad = &Error{What: "header", Err: fmt.Errorf("%w: %w", ErrHeader, err)}
+			bad = newError(0, "header", fmt.Errorf("%w: %w", ErrHeader, err))
 		}
 		bad.Offset = lengthBytes + min(d.InputOffset(), int64(len(header)))
 		return nil, bad
@@ -46,7 +48,7 @@ func Parse(data []byte) (*File, error) {
 // headerOf returns the header's JSON.
 func headerOf(data []byte) ([]byte, error) {
 	bad := func(at int64, format string, args ...any) error {
-		return &Error{Offset: at, What: "header", Err: fmt.Errorf(format, args...)}
+		return newError(at, "header", fmt.Errorf(format, args...))
 	}
 	if hint := kindOf(data); hint != "" {
 		return nil, bad(0, "%w: %s", ErrHeader, hint)
@@ -81,7 +83,7 @@ func (f *File) read(d *json.Decoder) error {
 		name := key.(string) // the decoder lets no other key through
 		if name == metadataKey {
 			if f.Metadata != nil {
-				return &Error{What: "key " + quote(name), Err: ErrDuplicate}
+				return newError(0, "key "+badfile.Quote(name), ErrDuplicate)
 			}
 			f.Metadata = map[string]string{}
 			if err := d.Decode(&f.Metadata); err != nil {
@@ -94,7 +96,7 @@ func (f *File) read(d *json.Decoder) error {
 			return err
 		}
 		if _, ok := f.names[name]; ok {
-			return &Error{What: "tensor " + quote(name), Err: ErrDuplicate}
+			return newError(0, "tensor "+badfile.Quote(name), ErrDuplicate)
 		}
 		f.names[name] = len(f.Tensors)
 		f.Tensors = append(f.Tensors, t)
@@ -115,7 +117,7 @@ func readTensor(d *json.Decoder, name string) (t Tensor, err error) {
 		Shape   []uint64 `json:"shape"`
 		Offsets []uint64 `json:"data_offsets"`
 	}
-	bad := func(err error) (Tensor, error) { return t, &Error{What: "tensor " + quote(name), Err: err} }
+	bad := func(err error) (Tensor, error) { return t, newError(0, "tensor "+badfile.Quote(name), err) }
 	if err := d.Decode(&info); err != nil {
 		return bad(fmt.Errorf("%w: %w", ErrHeader, err))
 	}
@@ -154,7 +156,7 @@ func (f *File) place(start uint64) error {
 		t := &f.Tensors[i]
 		switch {
 		case t.Offset < end:
-			return f.misplaced(*t, fmt.Errorf("%w: overlaps tensor %s by %d bytes", ErrLayout, quote(before), end-t.Offset))
+			return f.misplaced(*t, fmt.Errorf("%w: overlaps tensor %s by %d bytes", ErrLayout, badfile.Quote(before), end-t.Offset))
 		case t.Offset > end:
 			return f.misplaced(*t, fmt.Errorf("%w: %d bytes before it belong to no tensor", ErrLayout, t.Offset-end))
 		}
@@ -162,13 +164,13 @@ func (f *File) place(start uint64) error {
 		t.Offset += start
 	}
 	if end != have {
-		return &Error{Offset: int64(start + end), What: "data", Err: fmt.Errorf("%w: the last %d bytes belong to no tensor", ErrLayout, have-end)}
+		return newError(int64(start+end), "data", fmt.Errorf("%w: the last %d bytes belong to no tensor", ErrLayout, have-end))
 	}
 	return nil
 }
 
 func (f *File) misplaced(t Tensor, err error) error {
-	return &Error{Offset: -1, What: "tensor " + quote(t.Name), Err: err}
+	return newError(-1, "tensor "+badfile.Quote(t.Name), err)
 }
 
 // kindOf names the kind of file that data starts, for people who took the wrong one; "" for none that is known.

@@ -8,11 +8,7 @@
 // The format: https://github.com/huggingface/safetensors
 package safetensors
 
-import (
-	"errors"
-
-	"umbra/internal/mapfile"
-)
+import "umbra/internal/badfile"
 
 // File is a decoded file. It may be read from several goroutines, but not while Close runs.
 type File struct {
@@ -45,18 +41,9 @@ func (t Tensor) Elements() uint64 {
 // Open maps a file read-only and decodes its header. A bad file gives an *Error with the path; so does one that cannot be opened or
 // mapped. What mapfile.Open says of files that are cut short while they are open holds here.
 func Open(path string) (*File, error) {
-	data, unmap, err := mapfile.Open(path)
+	f, unmap, err := badfile.Open("safetensors", path, Parse)
 	if err != nil {
-		op, cause := mapfile.Cause(err)
-		return nil, &Error{Path: path, Offset: -1, What: op, Err: cause}
-	}
-	f, err := Parse(data)
-	if err != nil {
-		var bad *Error
-		if errors.As(err, &bad) {
-			bad.Path = path
-		}
-		return nil, errors.Join(err, unmap())
+		return nil, err
 	}
 	f.close = unmap
 	return f, nil

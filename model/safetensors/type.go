@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/bits"
 	"strings"
+
+	"umbra/internal/badfile"
 )
 
 // Type is a tensor's type by its name in the file.
@@ -56,7 +58,7 @@ func (t Type) size(shape []uint64) (uint64, error) {
 		for _, x := range types {
 			names = append(names, string(x.t))
 		}
-		return 0, fmt.Errorf("%w: dtype %s (%s)", ErrType, quote(string(t)), strings.Join(names, ", "))
+		return 0, fmt.Errorf("%w: dtype %s (%s)", ErrType, badfile.Quote(string(t)), strings.Join(names, ", "))
 	}
 	if len(shape) > maxDims {
 		return 0, fmt.Errorf("%w: %d dimensions, at most %d are supported", ErrShape, len(shape), maxDims)
