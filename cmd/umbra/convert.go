@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 
 	"umbra/cmd/umbra/internal/term"
@@ -39,15 +37,7 @@ func (v *convertCommand) Run(c *console) error {
 			return err
 		}
 	}
-	ctx, stop := untilInterrupted()
-	defer stop()
-	progress := term.NewProgress(c.err, "converting")
-	o.Progress = progress.Set
-	p, err := quantize.File(ctx, f, v.Out, o)
-	progress.End()
-	if errors.Is(err, context.Canceled) {
-		return errInterrupted
-	}
+	p, err := writeModel(c, "converting", f, v.Out, o)
 	if err != nil {
 		return err
 	}

@@ -97,19 +97,25 @@ func (q *quantizeCommand) Run(c *console) error {
 		}
 		return writePlan(c.out, p)
 	}
-	ctx, stop := untilInterrupted()
-	defer stop()
-	progress := term.NewProgress(c.bars, "quantizing")
-	o.Progress = progress.Set
-	p, err := quantize.File(ctx, f, q.Out, o)
-	progress.End()
-	if errors.Is(err, context.Canceled) {
-		return errInterrupted
-	}
+	p, err := writeModel(c, "quantizing", f, q.Out, o)
 	if err != nil {
 		return err
 	}
 	return q.summary(c.out, f, p)
+}
+
+// writeModel writes a model's file, drawing how far it is, until it is interrupted.
+func writeModel(c *console, doing string, f *gguf.File, out string, o quantize.Options) (quantize.Plan, error) {
+	ctx, stop := untilInterrupted()
+	defer stop()
+	progress := term.NewProgress(c.bars, doing)
+	o.Progress = progress.Set
+	p, err := quantize.File(ctx, f, out, o)
+	progress.End()
+	if errors.Is(err, context.Canceled) {
+		return quantize.Plan{}, errInterrupted
+	}
+	return p, err
 }
 
 // same reports whether two paths are of one file.
