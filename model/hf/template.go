@@ -69,14 +69,7 @@ func (w *words) ends(generation object, eos int) {
 // around tells from the post-processor whether special tokens go before and after a text; false if it says nothing of it.
 func (w *words) around() (front, back, ok bool) {
 	post, _ := w.file.object("post_processor")
-	list := []object{post}
-	if post.text("", "type") == "Sequence" {
-		for _, v := range post.list("processors") {
-			values, _ := v.(map[string]any)
-			list = append(list, object{post.file, values, post.first})
-		}
-	}
-	for _, p := range list {
+	for _, p := range post.steps("processors") {
 		switch p.text("", "type") {
 		case "TemplateProcessing":
 			text := false

@@ -171,18 +171,22 @@ func (w *words) merges() (all [][2]string) {
 	return all
 }
 
+// steps are an object's own, or those of a Sequence.
+func (o object) steps(key string) (all []object) {
+	if o.text("", "type") != "Sequence" {
+		return []object{o}
+	}
+	for _, v := range o.list(key) {
+		values, _ := v.(map[string]any)
+		all = append(all, object{o.file, values, o.first})
+	}
+	return all
+}
+
 // normal refuses normalizers but those given, by type.
 func (w *words) normal(allowed ...string) (found []object) {
 	n, _ := w.file.object("normalizer")
-	list := []object{n}
-	if n.text("", "type") == "Sequence" {
-		list = nil
-		for _, v := range n.list("normalizers") {
-			values, _ := v.(map[string]any)
-			list = append(list, object{n.file, values, n.first})
-		}
-	}
-	for _, o := range list {
+	for _, o := range n.steps("normalizers") {
 		kind := o.text("", "type")
 		if kind == "" {
 			continue
@@ -276,15 +280,7 @@ func (w *words) spaces() (prefix bool) {
 		}
 	}
 	step, _ := w.file.object("pre_tokenizer")
-	list := []object{step}
-	if step.text("", "type") == "Sequence" {
-		list = nil
-		for _, v := range step.list("pretokenizers") {
-			values, _ := v.(map[string]any)
-			list = append(list, object{step.file, values, step.first})
-		}
-	}
-	for _, s := range list {
+	for _, s := range step.steps("pretokenizers") {
 		switch kind := s.text("", "type"); kind {
 		case "", "WhitespaceSplit":
 		case "Metaspace":
