@@ -42,12 +42,15 @@ func repackMXFP4(r planeRow, src []byte) {
 	for g := range len(src) / blockBytesMXFP4 {
 		b := src[g*blockBytesMXFP4:][:blockBytesMXFP4]
 		r.scales[g] = b[0]
-		for c := range group {
-			e2m1 := uint32(b[1+c%16] >> (c / 16 * 4) & 15)
-			low, sign := placeFP4(c % 4)
-			word := r.quants[16*g+c/8*4:]
-			half := c % 8 / 4 * 16
-			le.PutUint32(word, le.Uint32(word)&^((7<<low|1<<sign)<<half)|(e2m1&7<<low|e2m1>>3<<sign)<<half)
+		for w := range 4 {
+			var word uint32
+			for i := range 8 {
+				c := 8*w + i
+				e2m1 := uint32(b[1+c%16] >> (c / 16 * 4) & 15)
+				low, sign := placeFP4(i % 4)
+				word |= (e2m1&7<<low | e2m1>>3<<sign) << (i / 4 * 16)
+			}
+			le.PutUint32(r.quants[16*g+4*w:], word)
 		}
 	}
 }
