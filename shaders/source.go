@@ -27,8 +27,7 @@ var templates = template.Must(template.New("").Delims("{%", "%}").Funcs(template
 // decoder is what a decoder's source sees.
 type decoder struct {
 	Format
-	Table bool // pieces' columns come from a table in workgroup memory
-	Lower bool // which has them less RAISED
+	Table bool // pieces' columns come from a table in workgroup memory, which has them less RAISED
 }
 
 // dequants holds the decoders by format name, tabled those of formats with a table. They share what lib/dequant.wgsl defines.
@@ -45,7 +44,7 @@ var dequants, tabled = func() (plain, tabled map[string]string) {
 	for _, f := range formats {
 		plain[f.Name] = render(decoder{Format: f})
 		if f.Lookup {
-			d := decoder{f, true, f.Raised}
+			d := decoder{f, true}
 			d.Raised = false
 			tabled[f.Name] = render(d)
 		}

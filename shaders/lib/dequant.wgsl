@@ -226,7 +226,7 @@ fn scale0(s: Scale, b: u32) -> vec2<f32> {
 // multiply-add) and none for an offset.
 var<workgroup> table: array<f32, 16>;
 fn fill_table(lane: u32) {
-	if (lane < 16u) { table[lane] = level(vec4<u32>(lane)).x{% if .Lower %} - RAISED.x{% end %}; }
+	if (lane < 16u) { table[lane] = level(vec4<u32>(lane)).x - RAISED.x; }
 }
 fn raw0(p: Piece) -> vec4<f32> { return vec4<f32>(table[p.q.x & 15u], table[(p.q.x >> 4u) & 15u], table[(p.q.x >> 8u) & 15u], table[(p.q.x >> 12u) & 15u]); }
 fn raw1(p: Piece) -> vec4<f32> { return vec4<f32>(table[(p.q.x >> 16u) & 15u], table[(p.q.x >> 20u) & 15u], table[(p.q.x >> 24u) & 15u], table[p.q.x >> 28u]); }
