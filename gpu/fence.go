@@ -47,6 +47,19 @@ func (f *Fence) Done() bool {
 	return f.device.handle == nil || f.ready()
 }
 
+// WaitAny blocks until one of the passes has ended, on whichever device. All of them are still to be waited for.
+func WaitAny(fences ...*Fence) {
+	var b backoff
+	for {
+		for _, f := range fences {
+			if f.Done() {
+				return
+			}
+		}
+		b.pause()
+	}
+}
+
 // ready polls and reports whether every mapping has been answered.
 func (f *Fence) ready() bool {
 	f.device.handle.poll()

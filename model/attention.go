@@ -82,7 +82,7 @@ func (l *layerBuilder) headGains(name string, n int) []gguf.Tensor {
 	return all
 }
 
-func (a *attentionBlock) prepare(m *Model) (err error) {
+func (a *attentionBlock) prepare(m *stage) (err error) {
 	c, kv := m.plan.Config, m.plan.kv
 	stride := a.qkv.shape.Stride
 	window := c.Window(a.layer)
@@ -130,7 +130,7 @@ func (a *attentionBlock) needs() needs {
 }
 
 func (a *attentionBlock) record(s *step) {
-	b, kv := s.model.buffers, s.model.kv[a.layer]
+	b, kv := s.stage.buffers, s.stage.kvOf(a.layer)
 	x, gain := a.input.record(s)
 	a.qkv.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: x, Y: b.qkv, Gain: gain, Bias: a.bias.there(), Input: b.input, KV: kv})
 	if a.whole != nil {

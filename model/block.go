@@ -9,7 +9,7 @@ import (
 // block is a residual branch of a layer: it reads the stream, and adds to it.
 type block interface {
 	// prepare makes its launchers. The weights need not be loaded yet.
-	prepare(m *Model) error
+	prepare(m *stage) error
 	// products are its matrices, with what is fused into them.
 	products() []*projection
 	// needs is the scratch it wants beyond what all models have.

@@ -35,20 +35,12 @@ func (m *Model) readBlocks(blocks []int32, most uint64) ([]byte, error) {
 	if err := m.checkBlocks(blocks); err != nil {
 		return nil, err
 	}
-	t, err := m.newTransfer(len(blocks), most)
-	if err != nil {
-		return nil, err
-	}
-	defer t.staging.Release()
-	out := make([]byte, len(blocks)*t.layers*t.size)
-	raw := make([]byte, t.staging.Size())
-	for at := 0; at < len(blocks); at += t.most {
-		part := blocks[at:min(at+t.most, len(blocks))]
-		err := t.run(m, part, m.blocks.Save, func(p *gpu.Pass) { p.Read(t.staging, 0, raw) })
-		if err != nil {
-			return nil, err
+	m.settle()
+	out := make([]byte, uint64(len(blocks))*m.plan.BlockBytes())
+	for _, s := range m.stages {
+		if err := s.readBlocks(blocks, out, most); err != nil {
+			return nil, s.named(err)
 		}
-		t.each(len(part), func(staged, given int) { copy(out[at*t.layers*t.size+given:][:t.size], raw[staged:]) })
 	}
 	return out, nil
 }
@@ -67,6 +59,17 @@ func (m *Model) writeBlocks(blocks []int32, data []byte, most uint64) error {
 		}
 		seen[b] = true
 	}
+	m.settle()
+	for _, s := range m.stages {
+		if err := s.writeBlocks(blocks, data, most); err != nil {
+			return s.named(err)
+		}
+	}
+	return nil
+}
+
+// readBlocks copies the stage's part of blocks to where it belongs among those of all layers.
+func (m *stage) readBlocks(blocks []int32, out []byte, most uint64) error {
 	t, err := m.newTransfer(len(blocks), most)
 	if err != nil {
 		return err
@@ -75,7 +78,25 @@ func (m *Model) writeBlocks(blocks []int32, data []byte, most uint64) error {
 	raw := make([]byte, t.staging.Size())
 	for at := 0; at < len(blocks); at += t.most {
 		part := blocks[at:min(at+t.most, len(blocks))]
-		t.each(len(part), func(staged, given int) { copy(raw[staged:][:t.size], data[at*t.layers*t.size+given:]) })
+		err := t.run(m, part, m.blocks.Save, func(p *gpu.Pass) { p.Read(t.staging, 0, raw) })
+		if err != nil {
+			return err
+		}
+		t.each(at, len(part), func(staged, given int) { copy(out[given:][:t.size], raw[staged:]) })
+	}
+	return nil
+}
+
+func (m *stage) writeBlocks(blocks []int32, data []byte, most uint64) error {
+	t, err := m.newTransfer(len(blocks), most)
+	if err != nil {
+		return err
+	}
+	defer t.staging.Release()
+	raw := make([]byte, t.staging.Size())
+	for at := 0; at < len(blocks); at += t.most {
+		part := blocks[at:min(at+t.most, len(blocks))]
+		t.each(at, len(part), func(staged, given int) { copy(raw[staged:][:t.size], data[given:]) })
 		if err := m.device.Write(t.staging, 0, raw); err != nil {
 			return fmt.Errorf("model: %w", err)
 		}
@@ -96,21 +117,21 @@ func (m *Model) checkBlocks(blocks []int32) error {
 	return nil
 }
 
-// transfer moves blocks through staging memory, where each layer has a section with its part of every block.
+// transfer moves blocks through staging memory, where each layer of the stage has a section with its part of every block.
 type transfer struct {
 	staging *gpu.Buffer
-	layers  int
-	size    int // bytes of a block in a layer
-	most    int // blocks at once
-	section int // bytes of a section
+	span    span // of layers
+	size    int  // bytes of a block in a layer
+	most    int  // blocks at once
+	section int  // bytes of a section
 }
 
 // newTransfer makes staging memory for up to n blocks, or as many as most bytes hold, at least one.
-func (m *Model) newTransfer(n int, most uint64) (*transfer, error) {
-	t := &transfer{layers: m.plan.Config.Layers, size: m.plan.kv.BlockBytes()}
-	t.most = max(1, min(n, m.plan.Blocks, int(most/m.plan.BlockBytes())))
+func (m *stage) newTransfer(n int, most uint64) (*transfer, error) {
+	t := &transfer{span: m.plan.span, size: m.plan.kv.BlockBytes()}
+	t.most = max(1, min(n, m.plan.Blocks, int(most)/(t.size*t.span.layers())))
 	t.section = (t.most*t.size + sectionAlign - 1) &^ (sectionAlign - 1)
-	b, err := m.device.NewBuffer("kv blocks on their way", gpu.Scratch, uint64(t.layers*t.section))
+	b, err := m.device.NewBuffer("kv blocks on their way", gpu.Scratch, uint64(t.span.layers()*t.section))
 	if err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
@@ -118,17 +139,18 @@ func (m *Model) newTransfer(n int, most uint64) (*transfer, error) {
 	return t, nil
 }
 
-// each calls f for each layer of n blocks with its offset in staging memory and in bytes laid out block by block.
-func (t *transfer) each(n int, f func(staged, given int)) {
+// each calls f for each layer of n blocks, of which the first is number at, with its offset in staging memory and in bytes laid out block
+// by block with all layers of the model.
+func (t *transfer) each(at, n int, f func(staged, given int)) {
 	for i := range n {
-		for l := range t.layers {
-			f(l*t.section+i*t.size, (i*t.layers+l)*t.size)
+		for l := range t.span.layers() {
+			f(l*t.section+i*t.size, ((at+i)*t.span.of+t.span.first+l)*t.size)
 		}
 	}
 }
 
 // run moves blocks of all layers by one of BlockCopy's kernels, and then waits.
-func (t *transfer) run(m *Model, blocks []int32,
+func (t *transfer) run(m *stage, blocks []int32,
 	move func(p *gpu.Pass, n int, step, input *gpu.Buffer, kv shaders.KV, staging gpu.Binding), then func(p *gpu.Pass)) error {
 	var list []byte
 	for _, b := range blocks {

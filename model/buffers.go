@@ -52,6 +52,9 @@ func (s scratchSizes) total() uint64 {
 	return n
 }
 
+// noCandidates is what Gather reads candidates from on a device that finds none: it is never fed there.
+const noCandidates = 16
+
 func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 	c := p.Config
 	floats := func(rows, cols int) uint64 { return 4 * uint64(rows) * uint64(shaders.PadCols(cols)) }
@@ -69,9 +72,11 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 	s := scratchSizes{
 		input: 4 * uint64(words), x: floats(p.BatchTokens, c.Embed), qkv: floats(p.BatchTokens, q+2*c.KVHeads*c.HeadDim),
 		attended: floats(p.BatchTokens, q), partial: uint64(tiles * one), gate: floats(p.BatchTokens, c.FeedForward),
-		normed: floats(p.Outputs, c.Embed), logits: floats(p.Outputs, c.Vocab),
-		slices: uint64(p.Outputs * shaders.TopKCandidateBytes(c.Vocab)), top: uint64(p.Outputs * shaders.MaxTopK * 8), scores: uint64(p.Outputs * shaders.ScoreBytes),
-		fewTiles: tiles,
+		top: noCandidates, fewTiles: tiles,
+	}
+	if p.span.ends() {
+		s.normed, s.logits, s.scores = floats(p.Outputs, c.Embed), floats(p.Outputs, c.Vocab), uint64(p.Outputs*shaders.ScoreBytes)
+		s.slices, s.top = uint64(p.Outputs*shaders.TopKCandidateBytes(c.Vocab)), uint64(p.Outputs*shaders.MaxTopK*8)
 	}
 	for _, b := range p.weights.blocks {
 		if e, ok := b.(*expertsBlock); ok {

@@ -10,7 +10,7 @@ import (
 )
 
 // start makes the launchers and compiles their kernels while the weights are on their way: launchers need shapes alone.
-func (m *Model) start(src Source, o Options) error {
+func (m *stage) start(ctx context.Context, src Source, o Options) error {
 	compile := func(ctx context.Context) error {
 		if err := m.prepare(); err != nil {
 			return err
@@ -18,13 +18,13 @@ func (m *Model) start(src Source, o Options) error {
 		return m.warm(ctx, o.Warm)
 	}
 	load := func(ctx context.Context) error { return m.weights.load(ctx, m.device, src, o.Progress) }
-	return beside(compile, load, o.Lazy)
+	return beside(ctx, compile, load, o.Lazy)
 }
 
 // beside runs compile while load runs, and waits for both. The first error ends the other's context, and is returned. With lazy
 // the end of load does too: compile then ends as soon as it may.
-func beside(compile, load func(ctx context.Context) error, lazy bool) error {
-	g, ctx := errgroup.WithContext(context.Background())
+func beside(ctx context.Context, compile, load func(ctx context.Context) error, lazy bool) error {
+	g, ctx := errgroup.WithContext(ctx)
 	wanted, enough := context.WithCancel(ctx)
 	defer enough()
 	g.Go(func() error { return compile(wanted) })
@@ -37,7 +37,7 @@ func beside(compile, load func(ctx context.Context) error, lazy bool) error {
 }
 
 // warm compiles what steps of so many rows need, with any output. When ctx ends it begins nothing more, which is no error.
-func (m *Model) warm(ctx context.Context, rows []int) error {
+func (m *stage) warm(ctx context.Context, rows []int) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for _, job := range m.compilations(rows) {
@@ -53,7 +53,7 @@ func (m *Model) warm(ctx context.Context, rows []int) error {
 
 // compilations are the kernels that steps of so many rows need, apart from those compiled with their launchers. Each is a launcher's
 // own, which is not for several goroutines.
-func (m *Model) compilations(rows []int) []func() error {
+func (m *stage) compilations(rows []int) []func() error {
 	var all []func() error
 	each := func(compile func(rows int) error) {
 		all = append(all, func() error {
@@ -79,6 +79,8 @@ func (m *Model) compilations(rows []int) []func() error {
 	for _, a := range m.attentions {
 		each(func(rows int) error { return a.Warm(rows <= shaders.FewRows, false, rows > shaders.FewRows) })
 	}
-	each(func(int) error { return m.topK.Warm(1) })
+	if m.topK != nil {
+		each(func(int) error { return m.topK.Warm(1) })
+	}
 	return all
 }

@@ -49,7 +49,7 @@ func TestBeside(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ended := false
-			err := beside(func(ctx context.Context) error {
+			err := beside(context.Background(), func(ctx context.Context) error {
 				defer func() { ended = true }()
 				return c.compile(ctx)
 			}, c.load, c.lazy)

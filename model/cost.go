@@ -18,8 +18,7 @@ func (p Plan) Costs() map[string]Cost {
 	if m := p.weights.position; m != nil {
 		add(m.tensors[0], row(m), m.tensors[0].Dims[0])
 	}
-	head := p.head()
-	for _, x := range append(p.projections(), &head) {
+	for _, x := range p.withHead() {
 		for _, m := range x.matrices {
 			for _, t := range m.tensors {
 				add(t, t.Rows()*row(m), 2*t.Elements())

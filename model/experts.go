@@ -112,7 +112,7 @@ func (l *layerBuilder) expertProjection(s shaders.ExpertShape, cols int, tensors
 func (e *expertsBlock) logits() int { return shaders.PadCols(e.routing.Experts + 1) }
 
 // prepare makes the launchers.
-func (p *expertProjection) prepare(m *Model) error {
+func (p *expertProjection) prepare(m *stage) error {
 	for i := range p.matrix.parts {
 		part := &p.matrix.parts[i]
 		s := p.shape
@@ -161,7 +161,7 @@ func (e *expertsBlock) needs() (n needs) {
 	return n
 }
 
-func (e *expertsBlock) prepare(m *Model) (err error) {
+func (e *expertsBlock) prepare(m *stage) (err error) {
 	if err := e.router.prepare(m); err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (e *expertsBlock) prepare(m *Model) (err error) {
 }
 
 func (e *expertsBlock) record(s *step) {
-	b := s.model.buffers
+	b := s.stage.buffers
 	x := b.experts
 	e.router.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: b.x, Y: x.logits, Gain: e.norm.buffer})
 	e.route.Run(s.pass, s.rows, b.step, x.logits, x.routes)
@@ -214,7 +214,7 @@ type expertOps struct {
 	routes   map[shaders.Routing]*shaders.Route
 }
 
-func (o *expertOps) product(m *Model, s shaders.ExpertShape) (*shaders.Experts, error) {
+func (o *expertOps) product(m *stage, s shaders.ExpertShape) (*shaders.Experts, error) {
 	if e := o.products[s]; e != nil {
 		return e, nil
 	}
@@ -229,7 +229,7 @@ func (o *expertOps) product(m *Model, s shaders.ExpertShape) (*shaders.Experts, 
 	return e, nil
 }
 
-func (o *expertOps) route(m *Model, r shaders.Routing, stride int) (*shaders.Route, error) {
+func (o *expertOps) route(m *stage, r shaders.Routing, stride int) (*shaders.Route, error) {
 	if e := o.routes[r]; e != nil {
 		return e, nil
 	}

@@ -108,7 +108,7 @@ func (f *feedForwardBlock) needs() needs {
 	return needs{up: len(f.up.matrices) > 0, prepared: f.input.separate(), branch: f.result.gain != nil}
 }
 
-func (f *feedForwardBlock) prepare(m *Model) (err error) {
+func (f *feedForwardBlock) prepare(m *stage) (err error) {
 	if err := f.input.prepare(m); err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (f *feedForwardBlock) prepare(m *Model) (err error) {
 }
 
 func (f *feedForwardBlock) record(s *step) {
-	b := s.model.buffers
+	b := s.stage.buffers
 	x, gain := f.input.record(s)
 	f.gate.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: x, Y: b.gate, Gain: gain, Bias: f.gateBias.there()})
 	if f.glu != nil {

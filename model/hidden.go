@@ -13,10 +13,9 @@ import (
 // Blocks[p/BlockSize] for position p. No other batch may be on its way.
 func (m *Model) Hidden(tokens, blocks []int32, each func(position int, hidden []float32)) error {
 	c := m.plan.Config
-	weights := make([]byte, 4*c.Embed)
-	var bias []byte
-	if m.weights.normBias != nil {
-		bias = make([]byte, 4*c.Embed)
+	norm, err := m.outputNorm()
+	if err != nil {
+		return err
 	}
 	for first := 0; first < len(tokens); first += m.plan.BatchTokens {
 		part := tokens[first:min(first+m.plan.BatchTokens, len(tokens))]
@@ -30,37 +29,40 @@ func (m *Model) Hidden(tokens, blocks []int32, each func(position int, hidden []
 			b.Positions = append(b.Positions, p)
 			b.Slots = append(b.Slots, blocks[p/BlockSize]*BlockSize+p%BlockSize)
 		}
-		rows, err := m.stream(b, weights, bias)
+		f, err := m.launch(b, true)
 		if err != nil {
 			return err
 		}
+		if _, err := f.Wait(); err != nil {
+			return err
+		}
 		for i := range part {
-			each(first+i, c.norm(rows[i*len(rows)/len(part):][:4*c.Embed], weights, bias))
+			each(first+i, c.norm(f.rows[i*len(f.rows)/len(part):][:4*c.Embed], norm.weights, norm.bias))
 		}
 	}
 	return nil
 }
 
-// stream computes a batch without outputs and returns the residual stream after the last layer, whole rows with their padding, and the
-// weights of the output norm in weights and bias, where that is there.
-func (m *Model) stream(b *batch.Batch, weights, bias []byte) ([]byte, error) {
-	s := &step{model: m, batch: b}
-	if err := s.check(); err != nil {
-		return nil, err
+// outputNorm is the output norm's weights, as they lie on the last device. bias is nil where there is none.
+type outputNorm struct{ weights, bias []byte }
+
+// outputNorm reads the weights when they are first asked for.
+func (m *Model) outputNorm() (outputNorm, error) {
+	if m.norm.weights != nil {
+		return m.norm, nil
 	}
-	if err := s.upload(); err != nil {
-		return nil, err
+	s := m.stages[len(m.stages)-1]
+	size := 4 * uint64(m.plan.Config.Embed)
+	weights, err := s.device.Read(s.weights.norm.buffer, 0, size)
+	var bias []byte
+	if err == nil && s.weights.normBias != nil {
+		bias, err = s.device.Read(s.weights.normBias.buffer, 0, size)
 	}
-	s.reads = append(s.reads, read{m.buffers.x, make([]byte, m.plan.scratch.x/uint64(m.plan.BatchTokens)*uint64(len(b.Tokens)))}, read{m.weights.norm.buffer, weights})
-	if bias != nil {
-		s.reads = append(s.reads, read{m.weights.normBias.buffer, bias})
-	}
-	f, err := s.run()
 	if err != nil {
-		return nil, err
+		return outputNorm{}, s.named(fmt.Errorf("model: %w", err))
 	}
-	_, err = f.Wait()
-	return s.reads[0].to, err
+	m.norm = outputNorm{weights, bias}
+	return m.norm, nil
 }
 
 // norm is the output norm of a row of little-endian f32, with its weights likewise; bias is nil where there is none.

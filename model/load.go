@@ -27,7 +27,6 @@ type loader struct {
 	progress    func(done, total int64)
 	done, total int64
 	staged      int
-	seed        uint32
 }
 
 // load makes and fills the weights' buffers.
@@ -45,7 +44,7 @@ func (l *loader) load(w *weights) error {
 	}
 	for _, m := range w.matrices {
 		for i := range m.parts {
-			if err := l.part(m, &m.parts[i]); err != nil {
+			if err := l.part(m, i); err != nil {
 				return err
 			}
 		}
@@ -93,7 +92,8 @@ func floats(src Source, t gguf.Tensor) ([]float32, error) {
 	return f, nil
 }
 
-func (l *loader) part(m *matrix, p *part) (err error) {
+func (l *loader) part(m *matrix, number int) (err error) {
+	p := &m.parts[number]
 	if err := l.ctx.Err(); err != nil {
 		return err
 	}
@@ -108,8 +108,7 @@ func (l *loader) part(m *matrix, p *part) (err error) {
 		}
 	}
 	if t, _ := m.stored(0); !hasData(l.src, t) {
-		l.seed++
-		err := shaders.FillRandom(l.device, m.format, m.layout.SrcCols, p.weights, l.seed)
+		err := shaders.FillRandom(l.device, m.format, m.layout.SrcCols, p.weights, m.seed+uint32(number)<<16)
 		l.report(p.rows * (quants + scales))
 		return err
 	}

@@ -7,13 +7,15 @@ import (
 	"umbra/shaders"
 )
 
-// Model is a model on a device: weights, KV pool and scratch. One goroutine at a time may use it.
-type Model struct {
+// stage is a run of a model's layers on a device: their weights and KV pool, and scratch. The first embeds tokens, the last has the
+// head. A model on one device is one stage.
+type stage struct {
+	name    string // of its device and layers in errors, "" where it is the only one
 	device  *gpu.Device
 	tuning  shaders.Tuning
-	plan    Plan
+	plan    Plan // of the stage alone
 	weights *weights
-	kv      []shaders.KV // by layer
+	kv      []shaders.KV // by layer, from plan.span.first on
 	buffers buffers
 	angles  rotation  // of each rotated pair
 	local   *rotation // those of layers with a window, where they differ
@@ -33,47 +35,28 @@ type Model struct {
 
 	watched []*projection // those that sum their inputs up
 
-	latest *gpu.Fence // of the latest batch
-	fed    fed        // what the next batch may be fed from
-	words  []uint32   // of the last step's input, kept for its room
-	raw    []byte     // the same as bytes
+	fed     int      // candidates of each output of its latest step, which the next may be fed from on the device
+	words   []uint32 // of the last step's input, kept for its room
+	raw     []byte   // the same as bytes
+	depth   int      // legs that may be on the device at once
+	flying  []*leg   // on the device, oldest first
+	sent    int      // legs so far
+	waiting []*micro // to be handed over next, in order
 }
-
-// fed is what the latest batch leaves on the device: the candidates of its outputs.
-type fed struct{ outputs, candidates int }
 
 type gatherOp struct {
 	gather *shaders.Gather
 	part   *part
 }
 
-// New lays the source's model out on the device and loads it.
-func New(d *gpu.Device, src Source, o Options) (*Model, error) {
-	return NewTuned(d, shaders.TuningFor(d.Info()), src, o)
-}
-
-// NewTuned is New with kernels shaped as told instead of by the adapter's kind.
-func NewTuned(d *gpu.Device, tuning shaders.Tuning, src Source, o Options) (*Model, error) {
-	return newWithin(d, d.Limits(), tuning, src, o)
-}
-
-// newWithin is NewTuned where buffers and bindings are kept within limits; tests give smaller ones than the device's.
-func newWithin(d *gpu.Device, limits gpu.Limits, tuning shaders.Tuning, src Source, o Options) (*Model, error) {
-	plan, err := PlanFor(src, o, limits)
-	if err != nil {
-		return nil, err
-	}
-	m := &Model{device: d, tuning: tuning, plan: plan, weights: plan.weights,
+func newStage(p Place, plan Plan) *stage {
+	return &stage{device: p.Device, tuning: p.Tuning, plan: plan, weights: plan.weights,
 		linears: map[shaders.LinearShape]*shaders.Linear{}, ropes: map[shaders.RopeShape]*shaders.Rope{},
 		normed: map[shaders.NormShape]*shaders.Norm{}}
-	if err := m.build(src, o); err != nil {
-		m.Release()
-		return nil, err
-	}
-	return m, nil
 }
 
-func (m *Model) build(src Source, o Options) (err error) {
+// build works rotations out and makes the buffers.
+func (m *stage) build(src Source) (err error) {
 	c := m.plan.Config
 	if m.angles, err = c.Rope.rotation(src, m.weights.factors.of(m.plan.Context, c.Rope)); err != nil {
 		return err
@@ -85,21 +68,31 @@ func (m *Model) build(src Source, o Options) (err error) {
 		}
 		m.local = &local
 	}
-	if err := m.allocate(); err != nil {
-		return err
-	}
-	return m.start(src, o)
+	return m.allocate()
 }
 
-// prepare makes the launchers. It compiles the kernels that all steps need in one form.
-func (m *Model) prepare() (err error) {
-	c, w := m.plan.Config, m.weights
-	if err := m.gather(w.embed, shaders.GatherShape{Cols: c.Embed, Scale: c.EmbedScale}); err != nil {
+// named is an error of the stage's device, which says which one it is where there are several.
+func (m *stage) named(err error) error {
+	if m.name == "" || err == nil {
 		return err
 	}
-	if w.position != nil {
-		if err := m.gather(w.position, shaders.GatherShape{Cols: c.Embed, Positions: true}); err != nil {
+	return fmt.Errorf("model: %s: %w", m.name, err)
+}
+
+// kvOf is the KV pool of a layer of the model.
+func (m *stage) kvOf(layer int) shaders.KV { return m.kv[layer-m.plan.span.first] }
+
+// prepare makes the launchers. It compiles the kernels that all steps need in one form.
+func (m *stage) prepare() (err error) {
+	c, w := m.plan.Config, m.weights
+	if m.plan.span.begins() {
+		if err := m.gather(w.embed, shaders.GatherShape{Cols: c.Embed, Scale: c.EmbedScale}); err != nil {
 			return err
+		}
+		if w.position != nil {
+			if err := m.gather(w.position, shaders.GatherShape{Cols: c.Embed, Positions: true}); err != nil {
+				return err
+			}
 		}
 	}
 	for _, b := range w.blocks {
@@ -107,17 +100,28 @@ func (m *Model) prepare() (err error) {
 			return err
 		}
 	}
-	if m.norm, err = m.norms(c.outputNorm(w.normBias != nil)); err != nil {
+	m.blocks = shaders.NewBlockCopy(m.device, m.plan.kv)
+	if m.plan.span.ends() {
+		if err := m.prepareHead(); err != nil {
+			return err
+		}
+	}
+	if m.plan.squares {
+		return m.watch()
+	}
+	return nil
+}
+
+// prepareHead makes the launchers of what comes after the layers.
+func (m *stage) prepareHead() (err error) {
+	c := m.plan.Config
+	if m.norm, err = m.norms(c.outputNorm(m.weights.normBias != nil)); err != nil {
 		return err
 	}
-	m.blocks = shaders.NewBlockCopy(m.device, m.plan.kv)
 	m.topK = shaders.NewTopK(m.device, m.tuning, c.Vocab)
 	m.score = shaders.NewScore(m.device, c.Vocab)
 	m.head = m.plan.head()
-	if err := m.head.prepare(m); err != nil || !m.plan.squares {
-		return err
-	}
-	return m.watch()
+	return m.head.prepare(m)
 }
 
 // outputNorm is the norm of rows that want output.
@@ -126,7 +130,7 @@ func (c Config) outputNorm(bias bool) shaders.NormShape {
 }
 
 // gather makes the launchers that look up rows of a table.
-func (m *Model) gather(table *matrix, s shaders.GatherShape) error {
+func (m *stage) gather(table *matrix, s shaders.GatherShape) error {
 	for i := range table.parts {
 		p := &table.parts[i]
 		s.Format, s.N, s.First = table.format, p.rows, p.first
@@ -140,7 +144,7 @@ func (m *Model) gather(table *matrix, s shaders.GatherShape) error {
 }
 
 // attention returns the launcher that all layers of a shape share.
-func (m *Model) attention(s shaders.AttentionShape) (*shaders.Attention, error) {
+func (m *stage) attention(s shaders.AttentionShape) (*shaders.Attention, error) {
 	for _, a := range m.attentions {
 		if a.Shape == s {
 			return a, nil
@@ -154,7 +158,7 @@ func (m *Model) attention(s shaders.AttentionShape) (*shaders.Attention, error) 
 }
 
 // norms returns the launcher that all norms of a shape share.
-func (m *Model) norms(s shaders.NormShape) (*shaders.Norm, error) {
+func (m *stage) norms(s shaders.NormShape) (*shaders.Norm, error) {
 	if n := m.normed[s]; n != nil {
 		return n, nil
 	}
@@ -167,7 +171,7 @@ func (m *Model) norms(s shaders.NormShape) (*shaders.Norm, error) {
 
 // linear returns the launcher that all matrices of a shape share: layers are alike, and each launcher specialises its
 // sources once.
-func (m *Model) linear(s shaders.LinearShape) (*shaders.Linear, error) {
+func (m *stage) linear(s shaders.LinearShape) (*shaders.Linear, error) {
 	if l := m.linears[s]; l != nil {
 		return l, nil
 	}
@@ -181,7 +185,7 @@ func (m *Model) linear(s shaders.LinearShape) (*shaders.Linear, error) {
 }
 
 // rope returns the launcher that all layers of a shape share.
-func (m *Model) rope(s shaders.RopeShape) (*shaders.Rope, error) {
+func (m *stage) rope(s shaders.RopeShape) (*shaders.Rope, error) {
 	if r := m.ropes[s]; r != nil {
 		return r, nil
 	}
@@ -193,11 +197,8 @@ func (m *Model) rope(s shaders.RopeShape) (*shaders.Rope, error) {
 	return r, nil
 }
 
-// Plan is what the model takes and how it is sized.
-func (m *Model) Plan() Plan { return m.plan }
-
-// Release gives all buffers back. Releasing twice does nothing.
-func (m *Model) Release() {
+// release gives all buffers back.
+func (m *stage) release() {
 	m.weights.release()
 	for _, layer := range m.kv {
 		for _, chunk := range layer {
@@ -208,8 +209,8 @@ func (m *Model) Release() {
 }
 
 // allocate makes the KV pool and the scratch buffers.
-func (m *Model) allocate() (err error) {
-	for i := range m.plan.Config.Layers {
+func (m *stage) allocate() (err error) {
+	for i := m.plan.span.first; i < m.plan.span.end; i++ {
 		var layer shaders.KV
 		for c := range m.plan.kv.Chunks() {
 			b, err := m.device.NewBuffer(fmt.Sprintf("kv of layer %d, chunk %d", i, c), gpu.KV, uint64(m.plan.kv.ChunkBytes(c)))

@@ -45,7 +45,7 @@ func (in *input) fuse(s shaders.LinearShape, eps float32) shaders.LinearShape {
 // separate reports whether the norm is a dispatch of its own, into buffers.prepared.
 func (in *input) separate() bool { return in.gain != nil && in.layerNorm }
 
-func (in *input) prepare(m *Model) (err error) {
+func (in *input) prepare(m *stage) (err error) {
 	if in.separate() {
 		c := m.plan.Config
 		in.op, err = m.norms(shaders.NormShape{Cols: c.Embed, Eps: c.Eps, Mean: true, Bias: in.bias != nil})
@@ -55,7 +55,7 @@ func (in *input) prepare(m *Model) (err error) {
 
 // record returns what products read, and the gain of those that normalise it.
 func (in *input) record(s *step) (x, gain *gpu.Buffer) {
-	b := s.model.buffers
+	b := s.stage.buffers
 	switch {
 	case in.prepared:
 		return b.prepared, nil
@@ -103,7 +103,7 @@ func (l *layerBuilder) result(name string, cols int, after string) result {
 	return r
 }
 
-func (r *result) prepare(m *Model) (err error) {
+func (r *result) prepare(m *stage) (err error) {
 	if r.gain != nil {
 		c := m.plan.Config
 		r.op, err = m.norms(shaders.NormShape{Cols: c.Embed, Eps: c.Eps, Mean: c.LayerNorm, Residual: true, Scale: c.ResidualScale})
@@ -115,7 +115,7 @@ func (r *result) prepare(m *Model) (err error) {
 }
 
 func (r *result) record(s *step, x *gpu.Buffer) {
-	b := s.model.buffers
+	b := s.stage.buffers
 	a := shaders.LinearArgs{Step: b.step, X: x, Y: b.x, Bias: r.bias.there()}
 	switch {
 	case r.shared:

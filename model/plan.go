@@ -29,9 +29,14 @@ type Options struct {
 	// their way. Lazy leaves those that are not begun when the weights are there; a step that needs them compiles them.
 	Warm []int
 	Lazy bool
+	// Split is the share of the layers that each of several devices gets; nil is as many each. See Plan.Stages for what comes of it.
+	Split []float64
+	// MicroBatch is how many token rows of a step go from device to device together, about, where there are several; the devices
+	// compute different ones at the same time.
+	MicroBatch int
 }
 
-// Plan is what a model takes on a device, in bytes; the device's account shows the same.
+// Plan is what a model takes on its devices, in bytes; the devices' accounts show the same.
 type Plan struct {
 	Config      Config
 	KVType      KVType
@@ -45,12 +50,28 @@ type Plan struct {
 	KV          uint64 // Blocks × BlockSize × Config.KVBytesPerToken
 	Scratch     uint64 // activations, inputs, logits
 	Expanded    []Expansion
+	Stages      []Stage // what each device has of it
+	MicroBatch  int     // rows of a step that go from device to device together; 0 with one device
 
 	squares bool
+	span    span // the layers: all, or those of a stage
 	kv      shaders.KVShape
 	weights *weights
 	scratch scratchSizes
+	stages  []Plan // each device's, for itself
 }
+
+// Stage is what one of the devices has of a model: layers First to End-1, the embeddings if it is the first, and the matrix to logits
+// if it is the last. Tied ones are then on both.
+type Stage struct {
+	First, End           int
+	Weights, KV, Scratch uint64 // bytes
+}
+
+// Bytes is what the stage takes in all.
+func (s Stage) Bytes() uint64 { return s.Weights + s.KV + s.Scratch }
+
+func (s Stage) String() string { return span{s.First, s.End, 0}.String() }
 
 // DefaultSequences is Options.Sequences where that is 0.
 const DefaultSequences = 16
@@ -63,6 +84,11 @@ const (
 
 // PlanFor works out what a model takes, without a device: limits are those of the adapter, which split what is larger.
 func PlanFor(src Source, o Options, limits gpu.Limits) (Plan, error) {
+	return PlanSplit(src, o, []gpu.Limits{limits})
+}
+
+// PlanSplit is PlanFor of a model whose layers are shared out among several devices, by Options.Split.
+func PlanSplit(src Source, o Options, limits []gpu.Limits) (Plan, error) {
 	arch, err := architectureOf(src)
 	if err != nil {
 		return Plan{}, err
@@ -71,11 +97,31 @@ func PlanFor(src Source, o Options, limits gpu.Limits) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{Config: c, KVType: o.KVType, Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Outputs: o.Outputs, Proposals: o.Proposals, Blocks: o.Blocks, squares: o.Squares}
+	all, err := spans(c.Layers, len(limits), o.Split)
+	if err != nil {
+		return Plan{}, err
+	}
+	var stages []Plan
+	for i, s := range all {
+		p, err := planStage(src, arch, c, o, limits[i], s)
+		if err != nil {
+			if len(all) > 1 {
+				err = fmt.Errorf("model: %v, on device %d of %d: %w", s, i+1, len(all), err)
+			}
+			return p, err
+		}
+		stages = append(stages, p)
+	}
+	return together(src, arch, o, stages)
+}
+
+// planStage is the plan of the device that has some of the layers.
+func planStage(src Source, arch Architecture, c Config, o Options, limits gpu.Limits, s span) (Plan, error) {
+	p := Plan{Config: c, KVType: o.KVType, Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Outputs: o.Outputs, Proposals: o.Proposals, Blocks: o.Blocks, squares: o.Squares, span: s}
 	if err := p.fill(o.KVBytes, limits); err != nil {
 		return p, err
 	}
-	w, err := layOut(src, arch, c, limits)
+	w, err := layOut(src, arch, c, limits, s)
 	if err != nil {
 		return p, err
 	}
@@ -83,11 +129,46 @@ func PlanFor(src Source, o Options, limits gpu.Limits) (Plan, error) {
 	if err := p.checkExperts(limits); err != nil {
 		return p, err
 	}
-	p.KV = uint64(p.Blocks) * BlockSize * c.KVBytesPerToken(p.KVType)
+	p.KV = uint64(p.Blocks) * BlockSize * c.KVBytesPerToken(p.KVType) / uint64(s.of) * uint64(s.layers())
 	p.scratch = p.sizeScratch(limits)
 	p.Scratch = p.scratch.total()
 	return p, nil
 }
+
+// together is the plan of all stages.
+func together(src Source, arch Architecture, o Options, stages []Plan) (Plan, error) {
+	p := stages[0]
+	if len(stages) > 1 {
+		w, err := layOut(src, arch, p.Config, unlimited, span{0, p.span.of, p.span.of})
+		if err != nil {
+			return p, err
+		}
+		p.Weights, p.KV, p.Scratch = 0, 0, 0
+		p.weights, p.Expanded, p.span = w, w.expanded(), span{0, p.span.of, p.span.of}
+		if p.MicroBatch = o.MicroBatch; p.MicroBatch == 0 {
+			p.MicroBatch = max(leastMicroBatch, ceilDiv(p.BatchTokens, len(stages)))
+		}
+		if p.MicroBatch < 1 {
+			return p, fmt.Errorf("model: micro-batches of %d rows; give at least 1", o.MicroBatch)
+		}
+		for _, s := range stages {
+			p.Weights, p.KV, p.Scratch = p.Weights+s.Weights, p.KV+s.KV, p.Scratch+s.Scratch
+			p.scratch.fewTiles = min(p.scratch.fewTiles, s.scratch.fewTiles)
+		}
+	}
+	p.stages = stages
+	for _, s := range stages {
+		p.Stages = append(p.Stages, Stage{s.span.first, s.span.end, s.Weights, s.KV, s.Scratch})
+	}
+	return p, nil
+}
+
+// leastMicroBatch is the fewest rows that are worth computing apart from others where nothing else is said: with fewer, reading the
+// weights is what takes time.
+const leastMicroBatch = 64
+
+// unlimited are the limits of no device, within which nothing is in parts.
+var unlimited = gpu.Limits{BufferSize: 1 << 40, StorageBindingSize: 1 << 40}
 
 // fill puts defaults where options are zero and checks the rest.
 func (p *Plan) fill(kvBytes uint64, limits gpu.Limits) error {
@@ -140,7 +221,7 @@ func (p *Plan) fill(kvBytes uint64, limits gpu.Limits) error {
 		return fmt.Errorf("model: %d batch tokens are above the %d that the adapter's binding limit of %d bytes allows",
 			p.BatchTokens, most, limits.StorageBindingSize)
 	}
-	if most := int(limits.StorageBindingSize) / (4 * shaders.PadCols(c.Vocab)); p.Outputs > most {
+	if most := int(limits.StorageBindingSize) / (4 * shaders.PadCols(c.Vocab)); p.span.ends() && p.Outputs > most {
 		return fmt.Errorf("model: logits of %d outputs are above the %d that the adapter's binding limit of %d bytes allows",
 			p.Outputs, most, limits.StorageBindingSize)
 	}

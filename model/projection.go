@@ -41,11 +41,10 @@ func (p Plan) head() projection {
 
 // products are the shapes of all projections, block by block, those to logits last.
 func (p Plan) products() (all []shaders.LinearShape) {
-	for _, x := range p.projections() {
+	for _, x := range p.withHead() {
 		all = append(all, x.products()...)
 	}
-	head := p.head()
-	return append(all, head.products()...)
+	return all
 }
 
 // Products are the shapes of the model's Linears, one of those that share a choice of kernels (shaders.Choices).
@@ -60,7 +59,17 @@ func (p Plan) Products() (all []shaders.LinearShape) {
 	return all
 }
 
-// projections are those of all blocks, in order. The head is not among them: it is the model's.
+// withHead are the projections of all blocks, and the head where the plan has it.
+func (p Plan) withHead() []*projection {
+	all := p.projections()
+	if p.span.ends() {
+		head := p.head()
+		all = append(all, &head)
+	}
+	return all
+}
+
+// projections are those of all blocks, in order. The head is not among them: it is the stage's.
 func (p Plan) projections() (all []*projection) {
 	for _, b := range p.weights.blocks {
 		all = append(all, b.products()...)
@@ -69,7 +78,7 @@ func (p Plan) projections() (all []*projection) {
 }
 
 // prepare makes the launchers.
-func (p *projection) prepare(m *Model) error {
+func (p *projection) prepare(m *stage) error {
 	shapes := p.products()
 	for _, w := range p.matrices {
 		for i := range w.parts {

@@ -23,8 +23,7 @@ type squares struct {
 
 // squaresBytes is the room of all projections' sums.
 func (p Plan) squaresBytes() (n uint64) {
-	head := p.head()
-	for _, x := range append(p.projections(), &head) {
+	for _, x := range p.withHead() {
 		n += uint64(squaresRoom(x))
 	}
 	return n
@@ -40,9 +39,13 @@ func squaresRoom(p *projection) int {
 }
 
 // watch has each projection sum its inputs up.
-func (m *Model) watch() error {
+func (m *stage) watch() error {
 	at := 0
-	for _, p := range append(m.plan.projections(), &m.head) {
+	all := m.plan.projections()
+	if m.plan.span.ends() {
+		all = append(all, &m.head)
+	}
+	for _, p := range all {
 		room := squaresRoom(p)
 		if room == 0 {
 			continue
@@ -76,6 +79,19 @@ type Squares struct {
 // TakeSquares returns what has been summed up since it was last called, or since the model was made with Options.Squares: of all
 // projections, block by block, that to logits last. It waits for steps on the device, whose rows count.
 func (m *Model) TakeSquares() ([]Squares, error) {
+	m.settle()
+	var all []Squares
+	for _, s := range m.stages {
+		sums, err := s.takeSquares()
+		if err != nil {
+			return nil, s.named(err)
+		}
+		all = append(all, sums...)
+	}
+	return all, nil
+}
+
+func (m *stage) takeSquares() ([]Squares, error) {
 	if m.watched == nil {
 		return nil, fmt.Errorf("model: it was not made to sum squares up")
 	}

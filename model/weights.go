@@ -21,6 +21,7 @@ type matrix struct {
 	format shaders.Format
 	rows   int
 	parts  []part // split by rows where a binding cannot hold all
+	seed   uint32 // what it is filled by where the source has no data: the same on whatever device
 }
 
 // part is a run of a matrix's rows in buffers of its own.
@@ -103,6 +104,8 @@ type builder struct {
 	limits  gpu.Limits
 	weights *weights
 	used    map[string]bool
+	seed    uint32 // of the latest matrix
+	away    bool   // what is laid out is another device's
 	err     error
 }
 
@@ -112,14 +115,19 @@ func (b *builder) fail(format string, args ...any) {
 	}
 }
 
-// layOut names and measures everything a model needs of its source, and refuses what does not fit its configuration.
-func layOut(src Source, arch Architecture, c Config, limits gpu.Limits) (*weights, error) {
+// layOut names and measures everything a model needs of its source, and refuses what does not fit its configuration. What it returns holds
+// the part that has those layers.
+func layOut(src Source, arch Architecture, c Config, limits gpu.Limits, part span) (*weights, error) {
 	b := &builder{src: src, config: c, limits: limits, weights: &weights{}, used: map[string]bool{}}
 	w := b.weights
+	_, apart := src.Tensor("output.weight")
+	b.away = !part.begins() && (apart || !part.ends())
 	w.embed = b.matrix(c.Embed, b.need("token_embd.weight", c.Embed, c.Vocab))
+	b.away = !part.begins()
 	if c.Positions {
 		w.position = b.matrix(c.Embed, b.need("position_embd.weight", c.Embed, c.Context))
 	}
+	b.away = !part.ends()
 	w.norm, w.normBias = b.gains("output_norm")
 	w.output = w.embed
 	if t, ok := b.optional("output.weight", c.Embed, c.Vocab); ok {
@@ -130,7 +138,10 @@ func layOut(src Source, arch Architecture, c Config, limits gpu.Limits) (*weight
 	}
 	b.factors()
 	for i := range c.Layers {
-		w.blocks = append(w.blocks, arch.layer(&layerBuilder{b, i})...)
+		b.away = !part.holds(i)
+		if blocks := arch.layer(&layerBuilder{b, i}); !b.away {
+			w.blocks = append(w.blocks, blocks...)
+		}
 	}
 	if b.err != nil {
 		return nil, b.err
@@ -220,6 +231,11 @@ func (b *builder) matrixOf(cols, unit int, tensors ...gguf.Tensor) *matrix {
 	for _, t := range tensors {
 		m.rows += int(t.Rows())
 	}
+	b.seed++
+	m.seed = b.seed
+	if b.away {
+		return m
+	}
 	limit := int(min(b.limits.StorageBindingSize, b.limits.BufferSize))
 	most := limit / max(m.layout.QuantBytesPerRow, m.layout.ScaleBytesPerRow)
 	if most < m.rows {
@@ -276,6 +292,8 @@ func (b *builder) vector(tensors ...gguf.Tensor) *vector {
 		}
 		v.cols += int(t.Elements())
 	}
-	b.weights.vectors = append(b.weights.vectors, v)
+	if !b.away {
+		b.weights.vectors = append(b.weights.vectors, v)
+	}
 	return v
 }
