@@ -6,13 +6,13 @@ import (
 	"math"
 
 	"umbra/gpu"
+	"umbra/internal/places"
 	"umbra/model"
 	"umbra/model/kvswap"
 )
 
 // PlanFor works out what opening a model would take, without a device: on one that has room for it, or with gpu.FloorLimits on
-// the smallest. Only a KVShare needs to know
-// which adapter it would be.
+// the smallest, or of several where Split says so. Only a KVShare needs to know which adapters they would be.
 func PlanFor(src model.Source, o Options) (model.Plan, error) {
 	sizes, err := o.sizes()
 	if err != nil {
@@ -27,49 +27,58 @@ func PlanFor(src model.Source, o Options) (model.Plan, error) {
 	if err != nil {
 		return model.Plan{}, err
 	}
-	return model.PlanFor(src, sizes, limits)
+	all := []gpu.Limits{limits}
+	for len(all) < len(o.Split) {
+		all = append(all, limits)
+	}
+	return model.PlanSplit(src, sizes, all)
 }
 
-// device is how the device is opened.
+// device is how the devices are opened.
 func (o Options) device() gpu.Options {
 	return gpu.Options{Adapter: o.Adapter, Limits: o.Limits, Profile: o.Profile}
 }
 
 // shareOfChosen is share where no device is open yet.
 func (o Options) shareOfChosen(src model.Source, sizes model.Options) (uint64, error) {
-	all, err := gpu.Devices(o.device())
+	rooms, split, err := places.Judge(places.Options{Device: o.device(), Split: o.Split})
 	if err != nil {
 		return 0, err
 	}
-	for _, v := range all {
-		if v.Chosen {
-			return o.share(src, sizes, v.AdapterInfo)
-		}
-	}
-	return 0, gpu.ErrNoAdapter
+	sizes.Split = split
+	return o.share(src, sizes, rooms)
 }
 
-// share is what KVShare comes to, in bytes.
-func (o Options) share(src model.Source, sizes model.Options, adapter gpu.AdapterInfo) (uint64, error) {
+// share is what KVShare comes to, in bytes: as many as the adapter allows that has the least room for each of its layers.
+func (o Options) share(src model.Source, sizes model.Options, rooms []places.Room) (uint64, error) {
 	if !(o.KVShare > 0 && o.KVShare <= 1) {
 		return 0, fmt.Errorf("umbra: a share of %v of the memory for keys and values is outside 0..1", o.KVShare)
 	}
 	if o.KVBytes > 0 || o.Blocks > 0 {
 		return 0, errors.New("umbra: KVShare sizes the KV pool, and so do KVBytes and Blocks; give one of them")
 	}
-	total, err := adapter.Memory()
-	if err != nil {
-		return 0, fmt.Errorf("%w; give the memory for keys and values in bytes", err)
+	all := make([]gpu.Limits, len(rooms))
+	for i, r := range rooms {
+		if r.Err != nil {
+			return 0, fmt.Errorf("%w; give the memory for keys and values in bytes", r.Err)
+		}
+		all[i] = roomy
 	}
-	plan, err := model.PlanFor(src, sizes, roomy)
+	plan, err := model.PlanSplit(src, sizes, all)
 	if err != nil {
 		return 0, err
 	}
-	if taken := plan.Weights + plan.Scratch; total > taken {
-		return uint64(o.KVShare * float64(total-taken)), nil
+	least := math.Inf(1)
+	for i, s := range plan.Stages {
+		r, taken := rooms[i], s.Weights+s.Scratch
+		if r.Memory <= taken {
+			return 0, fmt.Errorf("umbra: the weights take %d bytes and scratch %d, and %s has %d: nothing is left for keys and values",
+				s.Weights, s.Scratch, r.Adapter, r.Memory)
+		}
+		part := float64(s.KV) / float64(plan.KV) // of all keys and values
+		least = min(least, o.KVShare*float64(r.Memory-taken)/part)
 	}
-	return 0, fmt.Errorf("umbra: the weights take %d bytes and scratch %d, and %s has %d: nothing is left for keys and values",
-		plan.Weights, plan.Scratch, adapter.Name, total)
+	return uint64(least), nil
 }
 
 // roomy are the limits of an adapter that takes anything.
@@ -102,5 +111,5 @@ func (o Options) sizes() (model.Options, error) {
 		return model.Options{}, err
 	}
 	return model.Options{Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Proposals: o.Speculation.rows(o.Sequences), Blocks: o.Blocks, KVBytes: o.KVBytes,
-		KVType: kv, Progress: o.Progress, Warm: o.warm(), Lazy: o.Lazy}, nil
+		KVType: kv, Progress: o.Progress, Warm: o.warm(), Lazy: o.Lazy, Split: o.Split, MicroBatch: o.MicroBatch}, nil
 }

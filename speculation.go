@@ -112,7 +112,7 @@ func (s Speculation) scheduler(p model.Plan, tokens *tokenizer.Tokenizer) (*sche
 	return c, nil
 }
 
-// openDraft opens the draft model on the device, with room for what the model has room for.
+// openDraft opens the draft model on the first device, with room for what the model has room for.
 func (e *Engine) openDraft(o Options) (*model.Model, error) {
 	target, src := e.model.Plan(), o.Speculation.Draft
 	c, err := model.PlanFor(src, model.Options{}, roomy)
@@ -123,7 +123,8 @@ func (e *Engine) openDraft(o Options) (*model.Model, error) {
 		return nil, err
 	}
 	context := min(target.Context, c.Config.Context)
-	draft, err := model.NewTuned(e.device, e.tuning(o), src, model.Options{Context: context, Sequences: target.Sequences,
+	on := e.places.All[0]
+	draft, err := model.NewTuned(on.Device, on.Tuning, src, model.Options{Context: context, Sequences: target.Sequences,
 		BatchTokens: target.BatchTokens, Blocks: max(target.Blocks, (context+model.BlockSize-1)/model.BlockSize), KVType: target.KVType, Warm: o.warm(), Lazy: o.Lazy})
 	if err != nil {
 		return nil, fmt.Errorf("umbra: the draft model: %w", err)

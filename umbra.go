@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"umbra/gpu"
+	"umbra/internal/places"
 	"umbra/model"
 	"umbra/model/chat"
 	"umbra/model/gguf"
@@ -29,14 +30,19 @@ import (
 	"umbra/model/kvswap"
 	"umbra/model/tokenizer"
 	"umbra/scheduler"
-	"umbra/shaders"
-	"umbra/shaders/tuned"
 )
 
-// Options size an engine and choose its device. Zero values are defaults.
+// Options size an engine and choose its devices. Zero values are defaults.
 type Options struct {
-	// Adapter forces an adapter: its index, its kind (discrete, integrated, cpu) or part of its name.
+	// Adapter forces an adapter: its index, its kind (discrete, integrated, cpu) or part of its name. A list, say "0,1", shares the layers
+	// of the model out among several, in that order; an index may be there twice, and opens its adapter twice.
 	Adapter string
+	// Split is the share of the layers that each of several adapters gets, say 3 and 1, or how many layers; nil goes by the memory of
+	// the adapters. Info.Devices says what came of it.
+	Split []float64
+	// MicroBatch is about how many token rows of a step go from one of several devices to the next together, while each computes
+	// others; 0 is as many as a step has for each device, 64 at least.
+	MicroBatch int
 	// Limits is what the device is asked for: all the adapter has (the default), or with gpu.FloorLimits only what every WebGPU
 	// device has. Weights and KV are split to fit.
 	Limits gpu.LimitSet
@@ -49,7 +55,7 @@ type Options struct {
 	// Blocks is the size of the KV pool in blocks of 16 tokens; 0 is enough for one Context, and for more sequences
 	// up to 1 GiB. KVBytes gives the size in bytes instead, rounded down to whole blocks; it must hold one Context. KVShare,
 	// above 0 and at most 1, gives it as the share of what weights and scratch leave of the adapter's memory, where its size can
-	// be found out (gpu.AdapterInfo.Memory).
+	// be found out (gpu.AdapterInfo.Memory); of several adapters', what the one with the least room for its layers allows.
 	Blocks  int
 	KVBytes uint64
 	KVShare float64
@@ -91,7 +97,7 @@ type Options struct {
 // Engine is a model opened on a device, with the loop that runs requests.
 type Engine struct {
 	file   io.Closer // nil if the source is not ours to close
-	device *gpu.Device
+	places *places.Places
 	model  *model.Model
 	tokens *tokenizer.Tokenizer // nil if the source has none
 	eog    []int32
@@ -99,7 +105,6 @@ type Engine struct {
 	draft  *model.Model  // nil if no draft model makes proposals
 	loop   *loop
 	opened Opened
-	tuned  Tuned
 
 	template    func() (*chat.Template, error) // the model's, read when it is first asked for
 	marks       []string                       // texts of special tokens by which calls of tools begin
@@ -152,17 +157,23 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	start := time.Now()
-	if e.device, err = gpu.Open(o.device()); err != nil {
+	if e.places, err = places.Open(places.Options{Device: o.device(), Split: o.Split, Tuned: o.Tuned, Warn: o.Warn}); err != nil {
 		return nil, err
 	}
 	e.opened.Device = time.Since(start)
+	sizes.Split = e.places.Split
 	if o.KVShare != 0 {
-		if sizes.KVBytes, err = o.share(src, sizes, e.device.Info()); err != nil {
+		if sizes.KVBytes, err = o.share(src, sizes, e.places.Rooms()); err != nil {
 			return nil, err
 		}
 	}
+	if plan, err := model.PlanSplit(src, sizes, e.places.Limits()); err != nil {
+		return nil, err
+	} else if err := e.places.Check(plan); err != nil {
+		return nil, err
+	}
 	start = time.Now()
-	if e.model, err = model.NewTuned(e.device, e.tuning(o), src, sizes); err != nil {
+	if e.model, err = model.NewAt(e.places.Models(), src, sizes); err != nil {
 		return nil, err
 	}
 	e.opened.Model = time.Since(start)
@@ -193,7 +204,7 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 		if e.draft, err = e.openDraft(o); err != nil {
 			return nil, err
 		}
-		if steps.drafter, err = newDrafter(e.draft, e.device.Info(), o.Warn); err != nil {
+		if steps.drafter, err = newDrafter(e.draft, e.places.All[0].Device.Info(), o.Warn); err != nil {
 			return nil, err
 		}
 	}
@@ -234,8 +245,8 @@ func (e *Engine) release() (err error) {
 	if e.model != nil {
 		e.model.Release()
 	}
-	if e.device != nil {
-		e.device.Release()
+	if e.places != nil {
+		e.places.Release()
 	}
 	if e.file != nil {
 		e.file.Close()
@@ -248,17 +259,27 @@ func (e *Engine) Tokenizer() *tokenizer.Tokenizer { return e.tokens }
 
 // Info describes an open engine.
 type Info struct {
-	Adapter      gpu.AdapterInfo
-	Verdicts     []gpu.Verdict // of every adapter, why it was or was not chosen
+	Adapter      gpu.AdapterInfo // the first device's
+	Devices      []Device        // all of them, in the order of the layers
+	Verdicts     []gpu.Verdict   // of every adapter, why it was or was not chosen
 	Architecture string
 	Name         string
 	Context      int
 	Plan         model.Plan
-	Draft        *model.Plan // of the draft model, if there is one
-	Memory       gpu.Account
+	Draft        *model.Plan // of the draft model, if there is one; it is on the first device
+	Memory       gpu.Account // of all devices
 	Opened       Opened
-	Tuned        Tuned
-	Compiled     gpu.Compiled // since then too
+	Tuned        Tuned        // the first device's
+	Compiled     gpu.Compiled // since then too, of all devices
+}
+
+// Device is one of an engine's devices.
+type Device struct {
+	Adapter gpu.AdapterInfo
+	Stage   model.Stage // which layers it has, and their bytes
+	Why     string      // how that came about, "" of a single device
+	Memory  gpu.Account
+	Tuned   Tuned
 }
 
 // Opened is what Open took to open the adapter, and to bring the model's weights there and compile kernels meanwhile.
@@ -270,25 +291,22 @@ type Tuned struct {
 	Choices, Others int
 }
 
-// tuning says which kernels suit the device.
-func (e *Engine) tuning(o Options) shaders.Tuning {
-	if !o.Tuned {
-		return shaders.TuningFor(e.device.Info())
-	}
-	t, path, err := tuned.For(e.device.Info())
-	if err != nil && o.Warn != nil {
-		o.Warn(err)
-	}
-	e.tuned.Path = path
-	e.tuned.Choices, e.tuned.Others = t.Choices.Count()
-	return t
-}
-
 // Info describes the engine as it is now.
 func (e *Engine) Info() Info {
 	p := e.model.Plan()
-	info := Info{e.device.Info(), e.device.Verdicts(), p.Config.Architecture, p.Config.Name, p.Context, p, nil, e.device.Memory(),
-		e.opened, e.tuned, e.device.Compiled()}
+	first := e.places.All[0].Device
+	info := Info{Adapter: first.Info(), Verdicts: first.Verdicts(), Architecture: p.Config.Architecture, Name: p.Config.Name, Context: p.Context, Plan: p,
+		Memory: e.places.Memory(), Opened: e.opened}
+	for i, at := range e.places.All {
+		tuned := Tuned{Path: at.Path}
+		tuned.Choices, tuned.Others = at.Tuning.Choices.Count()
+		info.Devices = append(info.Devices, Device{at.Device.Info(), p.Stages[i], e.places.Why, at.Device.Memory(), tuned})
+		c := at.Device.Compiled()
+		info.Compiled.Kernels += c.Kernels
+		info.Compiled.Read += c.Read
+		info.Compiled.Driver += c.Driver
+	}
+	info.Tuned = info.Devices[0].Tuned
 	if e.draft != nil {
 		draft := e.draft.Plan()
 		info.Draft = &draft
@@ -296,5 +314,8 @@ func (e *Engine) Info() Info {
 	return info
 }
 
-// Profile is the time each kernel has taken, longest first, if Options.Profile was set.
-func (e *Engine) Profile() []gpu.KernelTime { return e.device.Profile() }
+// Placed says which layers are on which device, and why, a line for each; nothing of a single device.
+func (e *Engine) Placed() []string { return e.places.Says(e.model.Plan()) }
+
+// Profile is the time each kernel has taken, by device, longest first, if Options.Profile was set.
+func (e *Engine) Profile() []gpu.KernelTime { return e.places.Profile() }

@@ -49,36 +49,51 @@ type Verdict struct {
 	Reason string
 }
 
-// Devices lists every adapter with the verdict Open would reach with the same options.
+// Devices lists every adapter with the verdict that Open and OpenAll would reach with the same options.
 func Devices(o Options) ([]Verdict, error) {
 	_, _, verdicts, err := judge(defaultDriver(), o)
 	return verdicts, err
 }
 
-// judge returns every adapter, the index of the one to open or -1, and the verdicts.
-func judge(drv driver, o Options) ([]driverAdapter, int, []Verdict, error) {
+// Chosen returns the verdicts of those adapters that OpenAll would open with the same options, in order.
+func Chosen(o Options) (all []Verdict, err error) {
+	_, chosen, verdicts, err := judge(defaultDriver(), o)
+	if err != nil {
+		return nil, err
+	}
+	if len(chosen) == 0 {
+		return nil, noneOf(verdicts, o)
+	}
+	for _, i := range chosen {
+		all = append(all, verdicts[i])
+	}
+	return all, nil
+}
+
+// judge returns every adapter, the indices of those to open, in order, and the verdicts.
+func judge(drv driver, o Options) ([]driverAdapter, []int, []Verdict, error) {
 	all, err := drv.adapters()
 	if err != nil {
-		return nil, -1, nil, err
+		return nil, nil, nil, err
 	}
 	infos := make([]AdapterInfo, len(all))
 	for i, a := range all {
 		infos[i] = a.info()
 	}
-	best, verdicts := choose(infos, wanted(o.Adapter))
+	chosen, verdicts := choose(infos, wanted(o.Adapter))
 	for i := range verdicts {
 		v := &verdicts[i]
 		if v.Limits.lacks() != "" {
 			continue
 		}
 		if v.Limits, err = o.Limits.Within(v.Limits); err != nil {
-			return nil, -1, nil, err
+			return nil, nil, nil, err
 		}
 		if v.Chosen && o.Limits == FloorLimits {
 			v.Reason += "; held to WebGPU's default limits"
 		}
 	}
-	return all, best, verdicts, nil
+	return all, chosen, verdicts, nil
 }
 
 // wanted is the forced adapter: the option, else the environment, else "".
@@ -89,9 +104,81 @@ func wanted(option string) string {
 	return os.Getenv(AdapterEnv)
 }
 
-// choose picks the adapter to open: the one that want names (an index, a kind, or part of a name), else discrete
-// before integrated before unknown before CPU. It returns -1 if none fits, and a verdict for each.
-func choose(all []AdapterInfo, want string) (int, []Verdict) {
+// choose picks the adapters to open, and says of each why or why not: one, or of a list all that it names.
+func choose(all []AdapterInfo, want string) ([]int, []Verdict) {
+	if parts := list(all, want); len(parts) > 1 {
+		return chooseAll(all, parts)
+	}
+	best, verdicts := chooseOne(all, want)
+	if best < 0 {
+		return nil, verdicts
+	}
+	return []int{best}, verdicts
+}
+
+// list are the parts of a list of adapters, by commas: not those in an adapter's own name.
+func list(all []AdapterInfo, want string) []string {
+	for _, a := range all {
+		if a.matches(want) {
+			return []string{want}
+		}
+	}
+	parts := strings.Split(want, ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	return parts
+}
+
+// chooseAll picks an adapter for each part: the one of that number, which may be named again, or the best of the kind or name that no other
+// part has. If one finds none, nothing is chosen.
+func chooseAll(all []AdapterInfo, parts []string) (chosen []int, verdicts []Verdict) {
+	places := make([][]string, len(all)) // the devices to open on each, counted from 1
+	missing := ""
+	for i, part := range parts {
+		best := -1
+		_, err := strconv.Atoi(part)
+		for j, a := range all {
+			if part == "" || a.Limits.lacks() != "" || !a.matches(part) || err != nil && len(places[j]) > 0 {
+				continue
+			}
+			if best < 0 || rank(a.Kind) > rank(all[best].Kind) {
+				best = j
+			}
+		}
+		if best < 0 {
+			missing = part
+			break
+		}
+		chosen = append(chosen, best)
+		places[best] = append(places[best], strconv.Itoa(i+1))
+	}
+	want := strings.Join(parts, ",")
+	for i, a := range all {
+		v := Verdict{AdapterInfo: a, Chosen: len(places[i]) > 0 && len(chosen) == len(parts)}
+		switch lack := a.Limits.lacks(); {
+		case lack != "":
+			v.Reason = "too small: " + lack + " below the WebGPU floor"
+		case len(chosen) < len(parts):
+			v.Reason = fmt.Sprintf("of %q, nothing is left that matches %q", want, missing)
+		case !v.Chosen:
+			v.Reason = fmt.Sprintf("does not match %q", want)
+		case len(places[i]) == 1:
+			v.Reason = fmt.Sprintf("device %s of %d of %q", places[i][0], len(parts), want)
+		default:
+			v.Reason = fmt.Sprintf("devices %s of %d of %q", strings.Join(places[i], " and "), len(parts), want)
+		}
+		verdicts = append(verdicts, v)
+	}
+	if len(chosen) < len(parts) {
+		return nil, verdicts
+	}
+	return chosen, verdicts
+}
+
+// chooseOne picks the adapter that want names (an index, a kind, or part of a name), else discrete before integrated before unknown before
+// CPU. It returns -1 if none fits, and a verdict for each.
+func chooseOne(all []AdapterInfo, want string) (int, []Verdict) {
 	best := -1
 	verdicts := make([]Verdict, len(all))
 	for i, a := range all {

@@ -2,6 +2,7 @@ package gpu
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -35,7 +36,11 @@ func TestChoose(t *testing.T) {
 		{"below the floor", "", []AdapterInfo{cpu, {}, {}, small}, 0, "a CPU adapter: no GPU adapter was found"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			i, verdicts := choose(c.all, c.want)
+			chosen, verdicts := choose(c.all, c.want)
+			i := -1
+			if len(chosen) > 0 {
+				i = chosen[0]
+			}
 			assert.Equal(t, c.index, i)
 			for j, v := range verdicts {
 				assert.Equal(t, j == i, v.Chosen)
@@ -46,6 +51,40 @@ func TestChoose(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestChooseSeveral(t *testing.T) {
+	all := []AdapterInfo{adapter(0, "llvmpipe (LLVM 15, 256 bits)", KindCPU), adapter(1, "NVIDIA H200", KindDiscrete), adapter(2, "NVIDIA H200", KindDiscrete), {Index: 3}}
+	for _, c := range []struct {
+		want    string
+		chosen  []int
+		reasons [3]string
+	}{
+		{"2,1", []int{2, 1}, [3]string{`does not match "2,1"`, `device 2 of 2 of "2,1"`, `device 1 of 2 of "2,1"`}},
+		{"0, 0", []int{0, 0}, [3]string{`devices 1 and 2 of 2 of "0,0"`, `does not match "0,0"`, `does not match "0,0"`}},
+		{"h200,h200", []int{1, 2}, [3]string{`does not match "h200,h200"`, `device 1 of 2 of "h200,h200"`, `device 2 of 2 of "h200,h200"`}},
+		{"2,discrete,cpu", []int{2, 1, 0}, [3]string{`device 3 of 3 of "2,discrete,cpu"`, `device 2 of 3 of "2,discrete,cpu"`, `device 1 of 3 of "2,discrete,cpu"`}},
+		{"LLVM 15, 256", []int{0}, [3]string{`matches "LLVM 15, 256"`, `does not match "LLVM 15, 256"`, `does not match "LLVM 15, 256"`}},
+		{"h200,h200,h200", nil, [3]string{`of "h200,h200,h200", nothing is left that matches "h200"`, `of "h200,h200,h200", nothing is left that matches "h200"`, `of "h200,h200,h200", nothing is left that matches "h200"`}},
+		{"0,7", nil, [3]string{`of "0,7", nothing is left that matches "7"`, `of "0,7", nothing is left that matches "7"`, `of "0,7", nothing is left that matches "7"`}},
+		{"0,3", nil, [3]string{`of "0,3", nothing is left that matches "3"`, `of "0,3", nothing is left that matches "3"`, `of "0,3", nothing is left that matches "3"`}},
+		{"0,", nil, [3]string{`of "0,", nothing is left that matches ""`, `of "0,", nothing is left that matches ""`, `of "0,", nothing is left that matches ""`}},
+	} {
+		chosen, verdicts := choose(all, c.want)
+		assert.Equal(t, c.chosen, chosen, c.want)
+		for i, reason := range c.reasons {
+			assert.Equal(t, reason, verdicts[i].Reason, c.want)
+		}
+		for i, v := range verdicts {
+			assert.Equal(t, slices.Contains(chosen, i), v.Chosen, c.want)
+		}
+		assert.Contains(t, verdicts[3].Reason, "too small")
+	}
+	_, err := open(fakeDriver{all}, Options{Adapter: "1,2"})
+	assert.EqualError(t, err, `gpu: "1,2" names 2 adapters where one is to be opened; give one of them`)
+	_, err = openAll(fakeDriver{all}, Options{Adapter: "1,9"})
+	require.ErrorIs(t, err, ErrNoAdapter)
+	assert.ErrorContains(t, err, `nothing is left that matches "9"`)
 }
 
 // fakeDriver stands in for a machine without usable adapters; it never pretends to compute.

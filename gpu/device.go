@@ -9,7 +9,8 @@ import (
 // Options say which adapter to open and how.
 type Options struct {
 	// Adapter forces an adapter: its index, its kind (discrete, integrated, cpu) or part of its name.
-	// Empty means the environment variable UMBRA_ADAPTER, else the best one.
+	// Empty means the environment variable UMBRA_ADAPTER, else the best one. For OpenAll it may be a list, say "0,1": an adapter whose
+	// index is there twice is opened twice, while each kind or part of a name stands for another adapter.
 	Adapter string
 	// Limits is what the device is asked for. It refuses what goes beyond, but for workgroup memory, which wgpu-native 0.17 does
 	// not check.
@@ -42,22 +43,60 @@ func Open(o Options) (*Device, error) {
 	return open(defaultDriver(), o)
 }
 
+// OpenAll opens all adapters that the options name, in order: one, but for a list.
+func OpenAll(o Options) ([]*Device, error) {
+	return openAll(defaultDriver(), o)
+}
+
 func open(drv driver, o Options) (*Device, error) {
-	all, best, verdicts, err := judge(drv, o)
+	all, chosen, verdicts, err := judge(drv, o)
 	if err != nil {
 		return nil, err
 	}
-	if best < 0 {
-		if len(all) == 0 {
-			return nil, ErrNoAdapter
-		}
-		return nil, &noMatch{wanted(o.Adapter), verdicts}
+	switch {
+	case len(chosen) == 0:
+		return nil, noneOf(verdicts, o)
+	case len(chosen) > 1:
+		return nil, fmt.Errorf("gpu: %q names %d adapters where one is to be opened; give one of them", wanted(o.Adapter), len(chosen))
 	}
-	info, limits := all[best].info(), verdicts[best].Limits
+	return openAdapter(all[chosen[0]], verdicts[chosen[0]].Limits, verdicts, o)
+}
+
+func openAll(drv driver, o Options) (devices []*Device, err error) {
+	all, chosen, verdicts, err := judge(drv, o)
+	if err != nil {
+		return nil, err
+	}
+	if len(chosen) == 0 {
+		return nil, noneOf(verdicts, o)
+	}
+	for _, i := range chosen {
+		d, err := openAdapter(all[i], verdicts[i].Limits, verdicts, o)
+		if err != nil {
+			for _, d := range devices {
+				d.Release()
+			}
+			return nil, err
+		}
+		devices = append(devices, d)
+	}
+	return devices, nil
+}
+
+// noneOf is the error where no adapter can be opened.
+func noneOf(verdicts []Verdict, o Options) error {
+	if len(verdicts) == 0 {
+		return ErrNoAdapter
+	}
+	return &noMatch{wanted(o.Adapter), verdicts}
+}
+
+func openAdapter(a driverAdapter, limits Limits, verdicts []Verdict, o Options) (*Device, error) {
+	info := a.info()
 	if o.Profile && !info.Timestamps {
 		return nil, fmt.Errorf("gpu: %s has no timestamp queries; run without profiling", info.Name)
 	}
-	h, err := all[best].open(limits, o.Profile)
+	h, err := a.open(limits, o.Profile)
 	if err != nil {
 		return nil, fmt.Errorf("gpu: open %s: %w", info, err)
 	}

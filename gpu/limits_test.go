@@ -18,7 +18,7 @@ func TestFloorVerdicts(t *testing.T) {
 	for _, set := range []LimitSet{"", AdapterLimits, FloorLimits} {
 		_, best, verdicts, err := judge(drv, Options{Limits: set})
 		require.NoError(t, err)
-		assert.Zero(t, best)
+		assert.Equal(t, []int{0}, best)
 		want, says := roomy.Limits, ""
 		if set == FloorLimits {
 			want, says = floorLimits, "; held to WebGPU's default limits"

@@ -23,6 +23,8 @@ type KernelTime struct {
 	Name  string
 	Count int
 	Total time.Duration
+	// Device is which of several devices it is the time of, from 1; 0 where there is one.
+	Device int `json:",omitempty"`
 }
 
 func (d *Device) startProfile() error {
