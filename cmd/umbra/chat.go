@@ -18,7 +18,7 @@ import (
 )
 
 type chatCommand struct {
-	Model     string `short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one, which only continues Go source."`
+	Model     string `short:"m" placeholder:"FILE" help:"Model: a file (GGUF), a folder of Hugging Face's, or a name as umbra pull takes it. Default: the built-in one, which only continues Go source."`
 	System    string `placeholder:"TEXT" help:"What the model is told before all else."`
 	Load      string `placeholder:"FILE" help:"Go on with a conversation that /save has kept."`
 	MaxTokens int    `placeholder:"N" default:"1024" help:"Longest answer in tokens (${default})."`

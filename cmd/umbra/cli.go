@@ -12,6 +12,9 @@ type cli struct {
 	Run        runCommand        `cmd:"" help:"Continue a prompt, or a file of prompts."`
 	Chat       chatCommand       `cmd:"" help:"Talk with a model."`
 	Serve      serveCommand      `cmd:"" help:"Answer HTTP requests, as OpenAI's API does."`
+	Pull       pullCommand       `cmd:"" help:"Download a model, from Hugging Face's hub or a URL."`
+	List       listCommand       `cmd:"" help:"List the models that have been pulled."`
+	Rm         rmCommand         `cmd:"" help:"Remove models that have been pulled."`
 	Devices    devicesCommand    `cmd:"" help:"List the adapters, their limits, and which one would be used."`
 	Inspect    inspectCommand    `cmd:"" help:"Show a model file: metadata, tensors, and the memory it takes to run."`
 	Convert    convertCommand    `cmd:"" help:"Write the folder of a Hugging Face model as a GGUF file."`

@@ -12,7 +12,7 @@ import (
 // convertCommand writes a folder as a file.
 type convertCommand struct {
 	Type string `enum:"auto,f32,f16,bf16" default:"auto" help:"Type of matrices: as the folder has them (auto), f32, f16 or bf16. Vectors are F32."`
-	In   string `arg:"" help:"Folder of a Hugging Face model: config.json, tokenizer.json, *.safetensors."`
+	In   string `arg:"" help:"Folder of a Hugging Face model (config.json, tokenizer.json, *.safetensors), or a name as umbra pull takes it."`
 	Out  string `arg:"" help:"File to write (GGUF)."`
 }
 
@@ -26,7 +26,11 @@ Examples:
 }
 
 func (v *convertCommand) Run(c *console) error {
-	f, err := hf.Open(v.In)
+	in, err := located(v.In)
+	if err != nil {
+		return err
+	}
+	f, err := hf.Open(in)
 	if err != nil {
 		return err
 	}

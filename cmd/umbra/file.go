@@ -6,6 +6,7 @@ import (
 
 	"umbra/model/gguf"
 	"umbra/model/hf"
+	"umbra/model/hub"
 	"umbra/testdata"
 )
 
@@ -20,11 +21,32 @@ func embedded() ([]byte, error) {
 	return nil, fmt.Errorf("this binary has no model built in (it was built with the tag noembed): name one with -m model.gguf")
 }
 
-// openModel opens a model file or folder, the built-in one for an empty path, and says what to call it.
-func openModel(path string) (*gguf.File, string, error) {
-	if path != "" {
-		f, err := hf.OpenAny(path)
-		return f, path, err
+// located is the path of a model: of one that is named as umbra pull does, where it has been put, and else the path itself.
+func located(model string) (string, error) {
+	if !hub.IsName(model) {
+		return model, nil
+	}
+	store, err := hub.Default()
+	if err != nil {
+		return "", err
+	}
+	return store.Locate(model)
+}
+
+// openNamed opens a model file or folder, by its path or its name.
+func openNamed(model string) (*gguf.File, error) {
+	path, err := located(model)
+	if err != nil {
+		return nil, err
+	}
+	return hf.OpenAny(path)
+}
+
+// openModel is openNamed, or opens the built-in one for an empty path, and says what to call it.
+func openModel(model string) (*gguf.File, string, error) {
+	if model != "" {
+		f, err := openNamed(model)
+		return f, model, err
 	}
 	data, err := embedded()
 	if err != nil {

@@ -19,7 +19,7 @@ type inspectCommand struct {
 	All     bool   `help:"Show long arrays and strings whole."`
 	JSON    bool   `help:"Write JSON."`
 	Check   bool   `help:"Say whether the model will run, on which adapter, and with how much context. Exit status 1 if it won't."`
-	Model   string `arg:"" optional:"" help:"Model file (GGUF), or folder of a Hugging Face model. Default: the built-in one."`
+	Model   string `arg:"" optional:"" help:"Model: a file (GGUF), a folder of Hugging Face's, or a name as umbra pull takes it. Default: the built-in one."`
 
 	adapterFlag
 }

@@ -24,7 +24,7 @@ type quantizeCommand struct {
 	Imatrix string   `placeholder:"FILE" help:"Importance matrix (GGUF): columns that see large inputs count for more."`
 	Threads int      `placeholder:"N" help:"Goroutines at work. Default: one per core."`
 	DryRun  bool     `help:"Show what each tensor would become, and write nothing."`
-	In      string   `arg:"" help:"Model file (GGUF), or folder of a Hugging Face model."`
+	In      string   `arg:"" help:"Model: a file (GGUF), a folder of Hugging Face's, or a name as umbra pull takes it."`
 	Out     string   `arg:"" help:"File to write."`
 	Type    string   `arg:"" help:"What to make: ${mixes}."`
 }
@@ -73,12 +73,16 @@ func (q *quantizeCommand) Run(c *console) error {
 	if o.Overrides, err = q.overrides(); err != nil {
 		return err
 	}
-	f, err := hf.OpenAny(q.In)
+	in, err := located(q.In)
+	if err != nil {
+		return err
+	}
+	f, err := hf.OpenAny(in)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if same(q.In, q.Out) {
+	if same(in, q.Out) {
 		return fmt.Errorf("%s and %s are the same file; write to another", q.In, q.Out)
 	}
 	if q.Imatrix != "" {

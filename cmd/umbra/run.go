@@ -17,7 +17,7 @@ const defaultParallel = 4
 const policyPriority = "priority"
 
 type runCommand struct {
-	Model         string   `short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
+	Model         string   `short:"m" placeholder:"FILE" help:"Model: a file (GGUF), a folder of Hugging Face's, or a name as umbra pull takes it. Default: the built-in one."`
 	File          string   `short:"f" placeholder:"FILE" help:"Read the prompt from a file."`
 	Prompts       string   `placeholder:"FILE" help:"Answer many prompts, separated in the file by lines of ---, or --- priority=5 for --policy. Each answer is written whole, below a line that names it, in the file's order."`
 	Parallel      int      `placeholder:"N" help:"Answer this many prompts of --prompts at once (default 4)."`

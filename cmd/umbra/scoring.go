@@ -17,7 +17,7 @@ import (
 
 // scoringFlags are shared by the commands that run a text through a model in windows.
 type scoringFlags struct {
-	Model          string `short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
+	Model          string `short:"m" placeholder:"FILE" help:"Model: a file (GGUF), a folder of Hugging Face's, or a name as umbra pull takes it. Default: the built-in one."`
 	File           string `short:"f" placeholder:"FILE" help:"Read the text from this file, as the argument does."`
 	Windows        int    `placeholder:"N" help:"Run at most this many windows. Default: all of the text."`
 	KVType         string `name:"kv-type" enum:"f32,f16,int8" default:"f32" help:"Keep keys and values as f32, f16 or int8 (${default})."`

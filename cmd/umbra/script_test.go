@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 //	[embedded]                 the demonstration model is built in
 //	$MODELS                    the folder with the models
 //	$FOLDER                    the draft model as a folder of Hugging Face's
+//	$HUB                       a hub with the models (tests/models, tests/dropped) and with the folder (tests/folder)
 //	oracle/I.prompt, I.want    a third party's greedy continuation of a prompt (testdata/oracle/gopher-greedy.json)
 //
 // Without an adapter those that need one are skipped, and say so.
@@ -46,6 +47,7 @@ func TestScript(t *testing.T) {
 	draft.Close()
 	d.Shards = 2
 	d.Save(t, folder)
+	hub := hubFor(t, map[string]string{"tests/models": models, "tests/dropped": models, "tests/folder": folder})
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -54,6 +56,8 @@ func TestScript(t *testing.T) {
 			e.Setenv("MODELS", models)
 			e.Setenv("XDG_CACHE_HOME", cache)
 			e.Setenv("FOLDER", folder)
+			e.Setenv("HUB", hub)
+			e.Setenv("UMBRA_MODELS", filepath.Join(e.WorkDir, "pulled"))
 			passDriverVariables(e)
 			e.Setenv("UMBRA_TUNE", "off") // the cache may have choices of whoever runs the tests
 			e.Values[environment] = e.Vars

@@ -20,7 +20,7 @@ import (
 )
 
 type serveCommand struct {
-	Model         string        `short:"m" placeholder:"FILE" help:"Model file (GGUF). Default: the built-in one."`
+	Model         string        `short:"m" placeholder:"FILE" help:"Model: a file (GGUF), a folder of Hugging Face's, or a name as umbra pull takes it. Default: the built-in one."`
 	Listen        string        `default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Where to listen (${default}). :8080 is every interface of this machine; give keys then."`
 	Name          string        `placeholder:"NAME" help:"What the model is called. Default: the file's name, without its folder and ending."`
 	APIKey        []string      `name:"api-key" placeholder:"KEY" help:"Answer only who gives this key, or another of them, as a bearer token; may be repeated. An environment variable is a better place for it."`
@@ -118,6 +118,8 @@ func (s *serveCommand) name(own string) string {
 	switch {
 	case s.Name != "":
 		return s.Name
+	case strings.HasPrefix(s.Model, "hf:"):
+		return s.Model[len("hf:"):]
 	case s.Model != "":
 		return strings.TrimSuffix(filepath.Base(s.Model), ".gguf")
 	}
@@ -139,8 +141,12 @@ func (s *serveCommand) keys() ([]string, error) {
 	return keys, nil
 }
 
-// openEngine opens a model file, or the built-in one. A bar shows the load if it takes long.
-func openEngine(c *console, path string, o umbra.Options) (*umbra.Engine, error) {
+// openEngine opens a model, by its path or its name, or the built-in one. A bar shows the load if it takes long.
+func openEngine(c *console, model string, o umbra.Options) (*umbra.Engine, error) {
+	path, err := located(model)
+	if err != nil {
+		return nil, err
+	}
 	bar := term.NewProgress(c.bars, "loading")
 	defer bar.End()
 	o.Progress = bar.Set

@@ -9,7 +9,6 @@ import (
 	"umbra"
 	"umbra/cmd/umbra/internal/term"
 	"umbra/model/gguf"
-	"umbra/model/hf"
 	"umbra/scheduler"
 	"umbra/scheduler/pace"
 	"umbra/testdata"
@@ -18,7 +17,7 @@ import (
 // speculationFlags say who proposes tokens.
 type speculationFlags struct {
 	Spec       string `enum:"off,ngram,draft" default:"off" help:"Verify several proposed tokens in a step, which changes no greedy token and no distribution: ngram proposes what followed the last tokens earlier in the text, draft what a smaller model finds likely. How many pay is measured, and may be none."`
-	DraftModel string `placeholder:"FILE" help:"The smaller model of --spec draft, with the same tokens. Default: for the built-in model one that is built in too."`
+	DraftModel string `placeholder:"FILE" help:"The smaller model of --spec draft, with the same tokens; named as -m is. Default: for the built-in model one that is built in too."`
 	DraftMax   int    `placeholder:"N" help:"Propose at most this many tokens at once (default 7, at most 15)."`
 	NGramFile  string `name:"ngram-file" placeholder:"FILE" help:"Text in which --spec ngram looks too, where the sequence's own has nothing."`
 	SpecAlways bool   `help:"Propose as much as --draft-max allows, whether it pays or not; for measurements."`
@@ -59,7 +58,7 @@ func (f speculationFlags) open(target string) (s umbra.Speculation, close func()
 	var file *gguf.File
 	switch data := testdata.GopherDraft(); {
 	case f.DraftModel != "":
-		file, err = hf.OpenAny(f.DraftModel)
+		file, err = openNamed(f.DraftModel)
 	case target != "":
 		return s, close, usageError("--spec draft needs --draft-model: only the built-in model has a draft model built in")
 	case data == nil:

@@ -11,7 +11,7 @@ import (
 )
 
 type tokenizeCommand struct {
-	Model        string   `short:"m" placeholder:"FILE" help:"Model file (GGUF) whose tokenizer is used. Default: the built-in one."`
+	Model        string   `short:"m" placeholder:"FILE" help:"Model whose tokenizer is used: a file (GGUF), a folder of Hugging Face's, or a name as umbra pull takes it. Default: the built-in one."`
 	IDs          bool     `name:"ids" help:"Write the ids alone, on one line."`
 	NoSpecial    bool     `help:"Leave out the tokens that the model wants around a text (BOS, EOS)."`
 	ParseSpecial bool     `help:"Read the text of a special token, such as <|endoftext|>, as that token."`
