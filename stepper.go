@@ -22,6 +22,7 @@ type stepper struct {
 
 	flying []flying // steps handed to the device, oldest first
 	steps  int
+	trail  *trail          // of the latest steps; nil while nobody takes snapshots
 	last   scheduler.Stats // when the last recorded step was laid out
 	free   time.Time       // since when the device has had nothing to do; zero: it had nothing to do before either
 }
@@ -100,6 +101,9 @@ func (s *stepper) land() (events []scheduler.Event, at time.Time) {
 	}
 	if s.record != nil {
 		s.record(r)
+	}
+	if s.trail != nil && !s.trail.add(r.Number, r.Time(), f.batch) {
+		s.trail = nil
 	}
 	return events, at
 }

@@ -80,6 +80,7 @@ func TestRandom(t *testing.T) {
 					}
 				}
 				require.NoError(t, b.Check(all...), "step %d", step)
+				agree(t, b, all)
 			}
 			t.Log(did)
 			require.NotZero(t, did["matched"])

@@ -259,6 +259,7 @@ func (s *Scheduler) layOut() *batch.Batch {
 		}
 		outputs += q.outputs
 		q.sequence.rows += q.rows
+		q.lately = q.rows
 		q.promised += min(1, q.outputs)
 		q.proposed += len(q.proposal.Tokens)
 	}

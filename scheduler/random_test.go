@@ -210,6 +210,7 @@ type randomRun struct {
 	ends     map[Reason]int
 	flying   []landing
 	ahead    int // steps laid out while another was in flight
+	checks   int
 }
 
 func newRandomRun(t *testing.T, c Config) *randomRun {
@@ -228,6 +229,9 @@ func newRandomRun(t *testing.T, c Config) *randomRun {
 func (x *randomRun) check() {
 	x.t.Helper()
 	require.NoError(x.t, x.s.Check())
+	if x.checks++; x.checks%16 == 0 {
+		sameAsStats(x.t, x.s)
+	}
 }
 
 func (x *randomRun) add() {

@@ -23,6 +23,7 @@ type sequence struct {
 	computed int          // tokens whose keys and values are in the cache
 	reached  int          // the most that computed ever was; above it after a preemption
 	rows     int          // rows in flight: positions computed to computed+rows
+	lately   int          // rows of the latest step that had any
 	proposed int          // the last so many of them are of proposals, which may not come true
 	promised int          // tokens that the steps in flight will give, after those known
 	output   int          // the output row of the latest of them
