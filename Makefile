@@ -28,7 +28,7 @@ PACKAGES := ./... $(addprefix ./,$(patsubst %/,%,$(sort $(dir $(wildcard testdat
 SHADERS := out/shaders
 DUMP    := UMBRA_DUMP_SHADERS="$(CURDIR)/$(SHADERS)/wgsl"
 
-.PHONY: help run test bench quant-table bench-check build setup lint shaders-check shaders-clean fuzz soak clean
+.PHONY: help run test bench quant-table bench-check build setup browser screenshot lint shaders-check shaders-clean fuzz soak clean
 .NOTPARALLEL:
 
 ## help           list these targets
@@ -41,8 +41,9 @@ run: build
 
 ## test           every check: lint, all tests, all shaders through other front ends
 # -count=1: results from the cache would dump no shaders.
-test: lint shaders-clean
+test: lint shaders-clean browser
 	.ci/setup_test.sh
+	.ci/browser_test.sh
 	$(DUMP) go test -count=1 -timeout 15m $(PACKAGES)
 	go run ./cmd/shaderscheck -o $(SHADERS) $(SHADERS)/wgsl
 
@@ -67,6 +68,14 @@ build: setup
 ## setup          install what is missing: C compiler, Vulkan loader, Vulkan driver
 setup:
 	@.ci/setup.sh
+
+# browser installs Chromium for the tests of the server's page, where it may; they skip without.
+browser:
+	@.ci/browser.sh
+
+## screenshot     docs/page.png, the README's picture of the server's page
+screenshot: setup browser
+	UMBRA_SCREENSHOT="$(CURDIR)/docs/page.png" go test -count=1 -v -run TestScreenshot ./cmd/umbra/internal/server
 
 ## lint           gofmt, go vet, staticcheck
 lint: setup

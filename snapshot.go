@@ -15,6 +15,8 @@ type Snapshot struct {
 	BlockSize int
 	// Steps are the latest steps that have been computed since somebody first asked for a snapshot, oldest first; at most SnapshotSteps.
 	Steps []Step
+	// Took is how long the next step had to wait for this.
+	Took time.Duration
 }
 
 // Step is what one step computed.
@@ -49,7 +51,9 @@ func (e *Engine) Snapshot() (s Snapshot, ok bool) {
 		if e.loop.trail == nil {
 			e.loop.trail = &trail{}
 		}
-		s = Snapshot{e.loop.scheduler.Snapshot(), model.BlockSize, e.loop.trail.list()}
+		start := time.Now()
+		s = Snapshot{Snapshot: e.loop.scheduler.Snapshot(), BlockSize: model.BlockSize, Steps: e.loop.trail.list()}
+		s.Took = time.Since(start)
 	})
 	return s, ok
 }

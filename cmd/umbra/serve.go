@@ -30,6 +30,7 @@ type serveCommand struct {
 	Body          byteSize      `name:"max-body" default:"8MiB" placeholder:"SIZE" help:"Largest body of a request (${default})."`
 	Drain         time.Duration `default:"30s" placeholder:"TIME" help:"How long to wait at the end for requests that run (${default})."`
 	MetricsCompat string        `enum:"none,vllm" default:"none" help:"Have /metrics use the names of vLLM too: vllm, or none (${default})."`
+	NoPage        bool          `help:"Answer no browsers: no page at /, and no live view of the scheduler at /live."`
 	Context       int           `name:"ctx" placeholder:"TOKENS" help:"Longest sequence, prompt and continuation together. Default: the model's own, up to 8192."`
 	KVType        string        `name:"kv-type" enum:"f32,f16,int8" default:"f32" help:"Keep keys and values as f32, f16 (half the memory) or int8 (a quarter, and scales)."`
 	Quiet         bool          `short:"q" help:"Say nothing on standard error but errors."`
@@ -39,8 +40,8 @@ type serveCommand struct {
 
 func (serveCommand) Help() string {
 	return `Answers HTTP requests in the forms of OpenAI's API: /v1/chat/completions (for models with a chat template), /v1/completions,
-/v1/embeddings and /v1/models; in llama.cpp's: /infill, /tokenize and /detokenize; and /health, /ready and /metrics. Ctrl-C or
-SIGTERM ends it when the requests that run have ended, or after --drain; a second one kills.
+/v1/embeddings and /v1/models; in llama.cpp's: /infill, /tokenize and /detokenize; and /health, /ready and /metrics. A browser finds a page
+to try the model at /, and sees there what the scheduler does. Ctrl-C or SIGTERM ends it when the requests that run have ended, or after --drain; a second one kills.
 
 Examples:
   umbra serve
@@ -94,7 +95,7 @@ func (s *serveCommand) Run(c *console) error {
 		queue = -1 // none
 	}
 	web := server.New(engine, server.Options{Model: s.name(info.Name), Keys: keys, Origins: s.CORS, Queue: queue, Body: int64(s.Body),
-		VLLM: s.MetricsCompat == "vllm", Version: versionText(), Log: c.log})
+		VLLM: s.MetricsCompat == "vllm", NoPage: s.NoPage, Version: versionText(), Log: c.log})
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, func() {

@@ -35,6 +35,8 @@ type Options struct {
 	Version string
 	// VLLM adds metrics by the names that vLLM has for them.
 	VLLM bool
+	// NoPage leaves out the page at / and the live view of the scheduler at /live.
+	NoPage bool
 	// Log gets a line for each request; nil: none does.
 	Log *slog.Logger
 }
@@ -48,6 +50,7 @@ type Server struct {
 	metrics  *metrics
 	keys     [][32]byte
 	room     room
+	watch    watch
 	draining atomic.Bool
 	http     *http.Server
 	started  time.Time
@@ -82,6 +85,7 @@ func New(engine *umbra.Engine, o Options) *Server {
 	}
 	s := &Server{engine: engine, options: o, limits: limits{info.Plan.Sequences, info.Context, info.Plan.Config.Embed}, started: time.Now()}
 	s.room.most = info.Plan.Sequences + max(0, o.Queue)
+	s.watch.watchers.most = liveWatchers
 	for _, key := range o.Keys {
 		s.keys = append(s.keys, hashed(key))
 	}
@@ -94,10 +98,11 @@ func New(engine *umbra.Engine, o Options) *Server {
 
 func (s *Server) routes() *http.ServeMux {
 	m := http.NewServeMux()
-	for _, r := range []struct {
+	type route struct {
 		method, path string
 		handle       http.HandlerFunc
-	}{
+	}
+	routes := []route{
 		{"POST", "/v1/chat/completions", s.chat},
 		{"POST", "/v1/completions", s.completions},
 		{"POST", "/v1/embeddings", s.embeddings},
@@ -112,11 +117,15 @@ func (s *Server) routes() *http.ServeMux {
 		{"GET", "/health", s.health},
 		{"GET", "/ready", s.ready},
 		{"GET", "/metrics", s.metrics.handler().ServeHTTP},
-	} {
+	}
+	if !s.options.NoPage {
+		routes = append(routes, route{"GET", "/{$}", s.page}, route{"GET", "/page/{file}", s.page}, route{"GET", "/live", s.live})
+	}
+	for _, r := range routes {
 		m.HandleFunc(r.method+" "+r.path, r.handle)
 		m.HandleFunc(r.path, func(w http.ResponseWriter, q *http.Request) {
 			w.Header().Set("Allow", r.method)
-			s.fail(w, &apiError{status: http.StatusMethodNotAllowed, kind: invalidRequest, code: "method_not_allowed", message: r.path + " takes " + r.method + ", not " + q.Method})
+			s.fail(w, &apiError{status: http.StatusMethodNotAllowed, kind: invalidRequest, code: "method_not_allowed", message: q.URL.Path + " takes " + r.method + ", not " + q.Method})
 		})
 	}
 	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -163,6 +172,13 @@ func (r *room) take(n int) error {
 	}
 	r.taken += n
 	return nil
+}
+
+// count is how many are reserved.
+func (r *room) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.taken
 }
 
 func (r *room) give(n int) {

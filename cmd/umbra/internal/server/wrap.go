@@ -35,7 +35,7 @@ func (s *Server) wrap(next http.Handler) http.Handler {
 		if s.crossOrigin(seen, r) {
 			return
 		}
-		if r.URL.Path != "/health" && r.URL.Path != "/ready" && !s.admitted(r) {
+		if r.URL.Path != "/health" && r.URL.Path != "/ready" && !s.ofPage(r.URL.Path) && !s.admitted(r) {
 			s.fail(seen, &apiError{status: http.StatusUnauthorized, kind: invalidRequest, code: "invalid_api_key", message: "give a valid key: Authorization: Bearer KEY"})
 			return
 		}
