@@ -117,7 +117,7 @@ func get[T any](b *browser, expression string) T {
 // until waits for an expression to be true.
 func (b *browser) until(expression string) {
 	b.t.Helper()
-	for end := time.Now().Add(time.Minute); !get[bool](b, "Boolean("+expression+")"); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !get[bool](b, "Boolean("+expression+")"); time.Sleep(30 * time.Millisecond) {
 		if time.Now().After(end) {
 			b.t.Fatalf("it never was that %s; the page is %s", expression, get[string](b, "document.body.innerText"))
 		}
@@ -164,8 +164,7 @@ func TestBrowserChat(t *testing.T) {
 	_, url := serve(t, parroting(t), Options{Keys: []string{"secret"}})
 	b.do(chromedp.EmulateViewport(1280, 800), chromedp.Navigate(url))
 	b.until(`document.activeElement.id === "key"`)
-	b.write("key", "secret")
-	b.do(chromedp.KeyEvent(kb.Enter))
+	b.do(chromedp.KeyEvent("secret"), chromedp.KeyEvent(kb.Enter))
 	b.until(`document.getElementById("model-name").textContent === "parrot"`)
 	b.write("field-temperature", "0")
 
@@ -263,7 +262,7 @@ func TestScreenshot(t *testing.T) {
 		t.Skip("UMBRA_SCREENSHOT names no file: make screenshot")
 	}
 	b := openBrowser(t)
-	e, err := umbra.Open(filepath.Join(filepath.Dir(draft), "gopher-28m-q8_0.gguf"), umbra.Options{Context: 1024, Sequences: 8, Blocks: 240})
+	e, err := umbra.Open(filepath.Join(filepath.Dir(draft), "gopher-28m-q8_0.gguf"), umbra.Options{Context: 1024, Sequences: 8, Blocks: 110})
 	e = opened(t, e, err)
 	web := &http.Server{Handler: New(e, Options{})}
 	url := listening(t, web)
@@ -273,22 +272,23 @@ func TestScreenshot(t *testing.T) {
 		streamed(ctx, http.DefaultClient, url, string(body), -1, 0)
 	}
 	ask(context.Background(), head+"func warm", 1, 12, 1)     // compiles kernels
-	ask(context.Background(), "// another text\n", 8, 220, 1) // leaves blocks behind
+	ask(context.Background(), "// another text\n", 3, 200, 1) // leaves blocks behind
 	asking, give := context.WithCancel(context.Background())
 	var others sync.WaitGroup
 	defer others.Wait()
 	defer give()
-	for i, name := range []string{"func count(", "func words(text string) map[string]int {\n", "type counter struct {\n", "var total"} {
+	for i, name := range []string{"func count(", "func words(text string) map[string]int {\n", "var total"} {
 		others.Go(func() { ask(asking, head+strings.Repeat("// "+name+"\n", 8*i)+name, 1+i%2*2, 700, i) })
 	}
-	others.Go(func() { ask(asking, "func waits", 4, 100, 9) })
 	b.do(command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}),
-		chromedp.EmulateViewport(1280, 820), chromedp.Navigate(url))
+		chromedp.EmulateViewport(1280, 880), chromedp.Navigate(url))
 	b.until(`document.getElementById("empty-text").textContent.includes("no chat template")`)
 	b.write("field-temperature", "0")
-	b.write("prompt", "package main\n\nimport (\n\t\"fmt\"\n\t\"sort\"\n)\n\nfunc main() {\n")
-	b.do(chromedp.KeyEvent(kb.Enter))
-	b.until(`parseInt(document.querySelector(".turn .stats")?.textContent) > 90 || ` + idle + ` && document.querySelector(".made")`)
+	b.write("prompt", "package people\n\n// byAge sorts people, the youngest first.\ntype byAge []person\n\nfunc (a byAge) Len() int {")
+	b.click("#composer", "Send")
+	b.until(`document.querySelector(".turn")`)
+	others.Go(func() { ask(asking, "func waits", 4, 100, 9) }) // too many at once beside the others
+	b.until(`parseInt(document.querySelector(".turn .stats")?.textContent) > 70 || ` + idle + ` && document.querySelector(".made")`)
 	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, png, 0o644))

@@ -78,7 +78,7 @@ func TestPage(t *testing.T) {
 	}{
 		{"POST", "/", 405, "/ takes GET, not POST"},
 		{"GET", "/page/nothing.js", 404, "there is no /page/nothing.js"},
-		{"GET", "/page/../server.go", 404, ""},
+		{"GET", "/page/..%2fserver.go", 404, "there is no /page/../server.go"},
 		{"GET", "/nothing", 404, "there is no /nothing"},
 	} {
 		got, body := fetch(t, c.method, url+c.path)

@@ -88,11 +88,12 @@ const percent = (a, b) => (b ? `${Math.round(100 * a / b)} %` : "–");
 const span = (us) => (us < 1e6 ? `${(us / 1000).toFixed(1)} ms` : `${(us / 1e6).toFixed(1)} s`);
 const nameOf = (q) => q.answer ? `${q.id}.${q.answer}` : `${q.id}`;
 
+// drawCurve shows rates over a second and a half each: steps and snapshots beat against each other.
 function drawCurve() {
-  const now = (rates.at(-1) + rates.at(-2) + rates.at(-3)) / 3; // a second and a half
+  const smooth = rates.map((r, i) => (r + (rates[i - 1] ?? 0) + (rates[i - 2] ?? 0)) / 3), now = smooth.at(-1);
   $("tile-rate").textContent = now < 100 ? now.toFixed(1) : whole.format(now);
-  $("rate-peak").textContent = `last minute, peak ${whole.format(Math.max(...rates))}`;
-  drawRate($("rate"), rates, seconds);
+  $("rate-peak").textContent = `last minute, peak ${whole.format(Math.max(...smooth))}`;
+  drawRate($("rate"), smooth, seconds);
 }
 
 function draw() {

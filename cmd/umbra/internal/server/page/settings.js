@@ -9,8 +9,13 @@ export function settings(keyed) {
   $("system").value = state.system;
   $("system").addEventListener("input", () => { state.system = $("system").value; save(); });
   $("key").value = apiKey();
-  $("key-field").addEventListener("submit", (e) => { e.preventDefault(); $("key").blur(); });
-  $("key").addEventListener("change", () => { setKey($("key").value); keyed(); });
+  const use = () => {
+    if ($("key").value.trim() === apiKey()) return;
+    setKey($("key").value);
+    keyed();
+  };
+  $("key-field").addEventListener("submit", (e) => { e.preventDefault(); use(); });
+  $("key").addEventListener("change", use);
   const all = fields.map(field);
   $("fields").append(...all.map((f) => f.element));
   $("defaults").addEventListener("click", () => {
