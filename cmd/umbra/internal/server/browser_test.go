@@ -278,7 +278,7 @@ func TestScreenshot(t *testing.T) {
 	defer others.Wait()
 	defer give()
 	for i, name := range []string{"func count(", "func words(text string) map[string]int {\n", "var total"} {
-		others.Go(func() { ask(asking, head+strings.Repeat("// "+name+"\n", 8*i)+name, 1+i%2*2, 700, i) })
+		others.Go(func() { ask(asking, head+strings.Repeat("// "+name+"\n", 8*i)+name, 1+i%2*2, 380, i) })
 	}
 	b.do(command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}),
 		chromedp.EmulateViewport(1280, 880), chromedp.Navigate(url))
@@ -288,7 +288,7 @@ func TestScreenshot(t *testing.T) {
 	b.click("#composer", "Send")
 	b.until(`document.querySelector(".turn")`)
 	others.Go(func() { ask(asking, "func waits", 4, 100, 9) }) // too many at once beside the others
-	b.until(`parseInt(document.querySelector(".turn .stats")?.textContent) > 70 || ` + idle + ` && document.querySelector(".made")`)
+	b.until(`parseInt(document.querySelector(".turn .stats")?.textContent) > 40 || ` + idle + ` && document.querySelector(".made")`)
 	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, png, 0o644))
