@@ -2,9 +2,17 @@
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// color is a sequence's: hues of neighbours are far apart, by the golden angle.
+const hues = new Map(); // of sequences, in the order in which they were first seen
+let given = 0;
+
+// color is a sequence's. One after the other is the golden angle away, so that those at the same time are told apart.
 export function color(id, answer = 0, light = 58) {
-  return `hsl(${((Number(id) * 137.508 + answer * 47) % 360).toFixed(1)} 68% ${light}%)`;
+  const name = `${id}.${answer}`;
+  if (!hues.has(name)) {
+    hues.set(name, (28 + given++ * 137.508) % 360);
+    if (hues.size > 2000) hues.delete(hues.keys().next().value);
+  }
+  return `hsl(${hues.get(name).toFixed(1)} 68% ${light}%)`;
 }
 
 // fresh gives a canvas as wide as its place, as high as asked for, sharp on any screen.
