@@ -248,6 +248,11 @@ func TestBrowserLive(t *testing.T) {
 	b.until(`document.querySelectorAll("#sequences tr").length === 4`)
 	give()
 	b.until(`document.querySelectorAll("#sequences tr").length === 0 && ` + blocks + `.held === "0"`)
+	b.write("prompt", "func another(")
+	b.click("#composer", "Send")
+	b.until(`document.querySelectorAll(".turn").length === 2 && document.querySelectorAll(".made")[1].textContent.length > 0`)
+	b.click("#composer", "Clear")
+	b.until(idle + ` && document.querySelectorAll(".turn").length === 0`)
 	b.click("nav", "Live view") // away
 	require.Eventually(t, func() bool { return s.watch.watchers.count() == 0 }, time.Minute, 10*time.Millisecond, "nobody looks, nothing is asked for")
 	b.fits()

@@ -156,16 +156,14 @@ async function generate(turn) {
   }
   if (running?.turn === turn) running = null;
   save();
-  if (turns().includes(turn)) {
-    update(turn);
-    busy();
-  }
+  update(turn);
+  busy();
 }
 
 // rateOf is in tokens a second; the first came at the beginning. What took next to no time was held up on its way, and says nothing.
 const rateOf = (tokens, ms) => (ms > 20 ? (tokens - 1) / ms * 1000 : 0);
 
-// update shows a turn as it is now.
+// update shows a turn as it is now, if it is to be seen.
 function update(turn) {
   const at = turns().indexOf(turn);
   if (at < 0) return;
