@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"umbra/gpu"
@@ -161,19 +162,13 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 		return nil, err
 	}
 	e.opened.Device = time.Since(start)
-	sizes.Split = e.places.Split
-	if o.KVShare != 0 {
+	if sizes.Split = e.places.Split; o.KVShare != 0 {
 		if sizes.KVBytes, err = o.share(src, sizes, e.places.Rooms()); err != nil {
 			return nil, err
 		}
 	}
-	if plan, err := model.PlanSplit(src, sizes, e.places.Limits()); err != nil {
-		return nil, err
-	} else if err := e.places.Check(plan); err != nil {
-		return nil, err
-	}
 	start = time.Now()
-	if e.model, err = model.NewAt(e.places.Models(), src, sizes); err != nil {
+	if e.model, err = e.places.Load(src, sizes); err != nil {
 		return nil, err
 	}
 	e.opened.Model = time.Since(start)
@@ -280,6 +275,15 @@ type Device struct {
 	Why     string      // how that came about, "" of a single device
 	Memory  gpu.Account
 	Tuned   Tuned
+}
+
+// Adapters are the names of the devices' adapters.
+func (i Info) Adapters() string {
+	var names []string
+	for _, d := range i.Devices {
+		names = append(names, d.Adapter.Name)
+	}
+	return strings.Join(names, " + ")
 }
 
 // Opened is what Open took to open the adapter, and to bring the model's weights there and compile kernels meanwhile.

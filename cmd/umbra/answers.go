@@ -41,7 +41,7 @@ func (r *runCommand) answers(ctx context.Context, c *console, engine *umbra.Engi
 		}
 	}
 	spent := (result.Prefill + result.Decode).Seconds()
-	c.say("%s: %s of %d: %s, %s generated in %.2f s%s", engine.Info().Adapter.Name, plural(r.Answers, "answer"), max(r.Answers, r.BestOf, r.Beams),
+	c.say("%s: %s of %d: %s, %s generated in %.2f s%s", engine.Info().Adapters(), plural(r.Answers, "answer"), max(r.Answers, r.BestOf, r.Beams),
 		plural(result.Usage.Prompt, "prompt token"), plural(generated, "token"), spent, r.seedText())
 	if ctx.Err() != nil {
 		return errInterrupted

@@ -15,11 +15,12 @@ import (
 
 // benchCommand measures the speed of a model, of each kernel, or of a server.
 type benchCommand struct {
-	adapterFlag
+	adaptersFlag
 	modelFlags
 	speculationFlags
 	What     string `arg:"" optional:"" default:"model" enum:"model,ops,serve,spec" help:"model: prefill and decode speed of a model. ops: speed of each kernel, and its share of what the adapter can do; of the flags only --adapter, --limits, --check and --json count. serve: many requests that arrive at random. spec, and model with --spec: decoding with proposals against decoding without."`
 	Prompt   []int  `short:"p" default:"512" placeholder:"N" help:"Prompt lengths to prefill (pp)."`
+	Prompts  []int  `default:"1" placeholder:"N" help:"Numbers of prompts to prefill one after the other: each of these with each -p (pp512 x 8)."`
 	Generate []int  `short:"n" default:"128" placeholder:"N" help:"Numbers of tokens to decode (tg)."`
 	Depth    []int  `short:"d" default:"0" placeholder:"N" help:"Tokens of context there before."`
 	Batch    []int  `short:"b" default:"1" placeholder:"N" help:"Numbers of sequences decoded at once."`
@@ -34,7 +35,8 @@ type benchCommand struct {
 
 func (benchCommand) Help() string {
 	return `Tests are named as usual: pp512 prefills 512 tokens, tg128 decodes 128 one after the other; "x 4" is
-the total of 4 sequences at once. Lengths past the model's context are left out.
+the total of 4 sequences at once, or of 4 prompts one after the other. Lengths past the model's context
+are left out. With several adapters prompts keep all of them busy, as each computes other rows.
 
 With ops, each kernel runs many times in one submission, over weights that no cache holds. Its share is
 of the adapter's own speed, measured first: of copying where memory is the limit, of multiply-adds in
@@ -58,6 +60,7 @@ Examples:
   umbra bench ops --check
   umbra bench -m model.gguf -p 512,2048 -n 128 -b 1,4,16
   umbra bench --shape llama3.1-8b --type q4_0 --json
+  umbra bench --shape llama3.1-8b --adapter 0,1 -p 2048 --prompts 8 -n 16
   umbra bench spec -b 1,4,16 -n 96 -r 3
   umbra bench --spec ngram --text a.go --text b.go
   umbra bench serve --requests 64 --rate 2 --max-sequences 32 --kv-memory 128MiB
@@ -71,10 +74,18 @@ type modelReport struct {
 	Model   string
 	Type    string `json:",omitempty"`
 	KVType  string
-	Weights uint64 // bytes on the device
-	Tuned   int    // choices of umbra tune that were in use
+	Weights uint64        // bytes on the device
+	Tuned   int           // choices of umbra tune that were in use
+	Devices []benchDevice `json:",omitempty"` // where there are several
 	Speeds  []bench.Speed
 	Kernels []gpu.KernelTime `json:",omitempty"`
+}
+
+// benchDevice is one of several devices, and what it has of the model.
+type benchDevice struct {
+	Adapter gpu.AdapterInfo
+	Stage   model.Stage
+	Why     string
 }
 
 func (b benchCommand) Run(c *console) error {
@@ -100,6 +111,11 @@ func (b benchCommand) Validate() error {
 	case b.Check && b.Limits != string(gpu.AdapterLimits):
 		return errors.New("--check compares with what was measured without --limits; leave that out")
 	}
+	for _, n := range b.Prompts {
+		if n < 1 {
+			return fmt.Errorf("--prompts %d must be at least 1", n)
+		}
+	}
 	return errors.Join(b.serveFlags.validate(), b.validateSpec())
 }
 
@@ -121,22 +137,26 @@ func (b benchCommand) model(c *console) error {
 	if len(tests) == 0 {
 		return usageError("no test fits the model's context of " + fmt.Sprint(plan.Config.Context) + " tokens; choose smaller -p, -n or -d")
 	}
-	o.KVType = kv
-	open := b.device()
-	open.Profile = b.Profile
-	device, err := gpu.Open(open)
+	o.KVType, o.BatchTokens, o.MicroBatch = kv, b.MaxBatchTokens, b.MicroBatch
+	on, err := b.adaptersFlag.open(c, b.Profile)
 	if err != nil {
 		return err
 	}
-	defer device.Release()
-	c.say("%s", chosen(device.Verdicts()))
-	tuning, tuned := tuningOf(c, device.Info())
-	m, err := model.NewTuned(device, tuning, source, o)
+	defer on.Release()
+	sayPlaces(c, on)
+	m, err := on.Load(source, o)
 	if err != nil {
 		return err
 	}
 	defer m.Release()
-	report := modelReport{Adapter: device.Info(), Limits: b.Limits, Model: name, Type: b.typeName(), KVType: b.KVType, Weights: m.Plan().Weights, Tuned: tuned}
+	sayLines(c, on.Says(m.Plan()))
+	tuned, _ := on.All[0].Tuning.Choices.Count()
+	report := modelReport{Adapter: on.All[0].Device.Info(), Limits: b.Limits, Model: name, Type: b.typeName(), KVType: b.KVType, Weights: m.Plan().Weights, Tuned: tuned}
+	for i, s := range m.Plan().Stages {
+		if len(on.All) > 1 {
+			report.Devices = append(report.Devices, benchDevice{on.All[i].Device.Info(), s, on.Why})
+		}
+	}
 	table := term.NewTable("test", ">tok/s", ">min", ">max")
 	for _, t := range tests {
 		s, err := bench.Run(m, t, b.Runs)
@@ -146,7 +166,7 @@ func (b benchCommand) model(c *console) error {
 		report.Speeds = append(report.Speeds, s)
 		table.Row(s.Test, fmt.Sprintf("%.1f", s.Median), fmt.Sprintf("%.1f", s.Min), fmt.Sprintf("%.1f", s.Max))
 	}
-	report.Kernels = device.Profile()
+	report.Kernels = on.Profile()
 	if b.JSON {
 		return writeJSON(c.out, report)
 	}
@@ -169,7 +189,9 @@ func (b benchCommand) tests(context int) (tests []bench.Test, o model.Options) {
 	}
 	for _, d := range b.Depth {
 		for _, p := range b.Prompt {
-			add(bench.Test{Prompt: p, Depth: d, Sequences: 1})
+			for _, s := range b.Prompts {
+				add(bench.Test{Prompt: p, Depth: d, Sequences: s})
+			}
 		}
 		for _, n := range b.Generate {
 			for _, s := range b.Batch {
@@ -190,7 +212,11 @@ func writeProfile(c *console, kernels []gpu.KernelTime) error {
 	}
 	t := term.NewTable("kernel", ">runs", ">each", ">share")
 	for _, k := range kernels {
-		t.Row(k.Name, fmt.Sprint(k.Count), (k.Total / time.Duration(k.Count)).String(), fmt.Sprintf("%.1f %%", 100*float64(k.Total)/float64(max(total, 1))))
+		name := k.Name
+		if k.Device > 0 {
+			name = fmt.Sprintf("device %d: %s", k.Device, name)
+		}
+		t.Row(name, fmt.Sprint(k.Count), (k.Total / time.Duration(k.Count)).String(), fmt.Sprintf("%.1f %%", 100*float64(k.Total)/float64(max(total, 1))))
 	}
 	fmt.Fprintln(c.out)
 	_, err := t.WriteTo(c.out)

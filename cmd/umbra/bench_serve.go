@@ -78,7 +78,7 @@ func (b benchCommand) serve(c *console) error {
 		return err
 	}
 	defer done()
-	o := umbra.Options{Adapter: b.Adapter, Limits: gpu.LimitSet(b.Limits), Context: f.Context, KVType: b.KVType, Synchronous: f.Synchronous,
+	o := umbra.Options{Adapter: b.Adapter, Split: b.Split, MicroBatch: b.MicroBatch, Limits: gpu.LimitSet(b.Limits), Context: f.Context, KVType: b.KVType, Synchronous: f.Synchronous,
 		Tuned: true, Warn: func(err error) { c.warn("%v", err) }}
 	f.capacityFlags.apply(&o, 0)
 	plan, err := umbra.PlanFor(source, o)
@@ -140,6 +140,7 @@ func (b benchCommand) drive(ctx context.Context, c *console, source model.Source
 	info := e.Info()
 	if report.Adapter == nil {
 		c.say("%s", chosen(info.Verdicts))
+		sayLines(c, e.Placed())
 		if info.Tuned.Path != "" {
 			c.say("%s", tunedText(info.Tuned))
 		}

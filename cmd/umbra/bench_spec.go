@@ -41,12 +41,13 @@ func (b benchCommand) validateSpec() error {
 
 // specReport is the JSON form.
 type specReport struct {
-	Adapter gpu.AdapterInfo
-	Limits  string
-	Model   string
-	Type    string `json:",omitempty"`
-	Tokens  int    // of each continuation
-	Runs    []specRun
+	Adapter  gpu.AdapterInfo
+	Adapters string // the names of all
+	Limits   string
+	Model    string
+	Type     string `json:",omitempty"`
+	Tokens   int    // of each continuation
+	Runs     []specRun
 }
 
 // specRun is one line of the table.
@@ -82,7 +83,7 @@ func (b benchCommand) spec(c *console) error {
 	if b.JSON {
 		return writeJSON(c.out, report)
 	}
-	fmt.Fprintf(c.out, "%s, %s: tok/s of continuations of %s\n", strings.TrimSpace(report.Model+" "+report.Type), report.Adapter.Name, plural(report.Tokens, "token"))
+	fmt.Fprintf(c.out, "%s, %s: tok/s of continuations of %s\n", strings.TrimSpace(report.Model+" "+report.Type), report.Adapters, plural(report.Tokens, "token"))
 	t := term.NewTable("proposals by", "text", ">sequences", ">without", ">with", ">ratio", ">from", ">to", ">tokens a step", ">draft", "accepted by position")
 	for _, r := range report.Runs {
 		s := r.Speculated
@@ -116,7 +117,7 @@ func (b benchCommand) compare(ctx context.Context, c *console, flags speculation
 		most = max(most, n)
 	}
 	n := b.Generate[0]
-	o := umbra.Options{Adapter: b.Adapter, Limits: gpu.LimitSet(b.Limits), KVType: b.KVType, Sequences: most, Context: bench.WorkContext + n,
+	o := umbra.Options{Adapter: b.Adapter, Split: b.Split, MicroBatch: b.MicroBatch, Limits: gpu.LimitSet(b.Limits), KVType: b.KVType, Sequences: most, Context: bench.WorkContext + n,
 		Tuned: true, Warn: func(err error) { c.warn("%v", err) }}
 	o.Blocks = (most + bench.WorkPrompts) * ((o.Context + model.BlockSize - 1) / model.BlockSize)
 	plain, err := openEngine(c, b.File, o)
@@ -135,8 +136,10 @@ func (b benchCommand) compare(ctx context.Context, c *console, flags speculation
 		return err
 	}
 	defer with.Close()
+	report.Adapters = plain.Info().Adapters()
 	report.Adapter, report.Limits, report.Model, report.Type, report.Tokens = plain.Info().Adapter, b.Limits, cmp.Or(b.File, embeddedName), b.typeName(), n
 	c.say("%s", chosen(plain.Info().Verdicts))
+	sayLines(c, plain.Placed())
 	for _, w := range works {
 		for _, sequences := range b.Batch {
 			before := with.Speculated()

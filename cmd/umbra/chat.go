@@ -27,7 +27,7 @@ type chatCommand struct {
 	KVType    string `name:"kv-type" enum:"f32,f16,int8" default:"f32" help:"Keep keys and values as f32, f16 (half the memory) or int8 (a quarter, and scales)."`
 	Quiet     bool   `short:"q" help:"Say nothing on standard error but errors and what commands are to show."`
 	samplingFlags
-	adapterFlag
+	adaptersFlag
 }
 
 func (chatCommand) Help() string {
@@ -60,7 +60,7 @@ func (r *chatCommand) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	engine, err := openEngine(c, r.Model, umbra.Options{Adapter: r.Adapter, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType,
+	engine, err := openEngine(c, r.Model, umbra.Options{Adapter: r.Adapter, Split: r.Split, MicroBatch: r.MicroBatch, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType,
 		Sequences: 1, Lazy: true, Tuned: true, Warn: func(err error) { c.warn("%v", err) }})
 	if err != nil {
 		return err
@@ -68,6 +68,7 @@ func (r *chatCommand) Run(c *console) error {
 	defer engine.Close()
 	r.breakers(&params, engine.Tokenizer())
 	c.say("%s", chosen(engine.Info().Verdicts))
+	sayLines(c, engine.Placed())
 	in, end := lines(c)
 	defer end()
 	s := &repl.Session{Engine: engine, In: in, Out: c.out, Say: c.err, Interrupt: func() (context.Context, context.CancelFunc) { return untilInterrupted() },

@@ -5,19 +5,53 @@ import (
 	"fmt"
 	"strconv"
 
+	"umbra"
 	"umbra/cmd/umbra/internal/term"
 	"umbra/gpu"
+	"umbra/internal/places"
 )
 
 // adapterFlag is shared by the commands that open an adapter.
 type adapterFlag struct {
-	Adapter string `placeholder:"WHICH" help:"Adapter to use: its number, its kind (discrete, integrated, cpu) or part of its name. Default: $$UMBRA_ADAPTER, else the best."`
+	Adapter string `placeholder:"WHICH" help:"Adapter to use: its number, its kind (discrete, integrated, cpu) or part of its name. Several, as 0,1, share out the layers of a model where one is run. Default: $$UMBRA_ADAPTER, else the best."`
 	Limits  string `enum:"adapter,floor" default:"adapter" help:"Limits to keep to: all that the adapter has, or floor, WebGPU's default ones, which every WebGPU device has."`
 }
 
 // device is how the adapter is opened.
 func (f adapterFlag) device() gpu.Options {
 	return gpu.Options{Adapter: f.Adapter, Limits: gpu.LimitSet(f.Limits)}
+}
+
+// adaptersFlag is shared by the commands that run a model, on one adapter or several.
+type adaptersFlag struct {
+	adapterFlag
+	Split      []float64 `placeholder:"SHARES" help:"Of several adapters, the share of the layers that each gets: 3,1, or numbers of layers, as 24,8. Default: in proportion to their memory."`
+	MicroBatch int       `placeholder:"N" help:"Of several adapters: pass about N token rows of a step on at a time, so that each computes others at the same time. Default: a step's rows over the adapters, at least 64."`
+}
+
+// open opens the adapters for a model.
+func (f adaptersFlag) open(c *console, profile bool) (*places.Places, error) {
+	o := places.Options{Device: f.device(), Split: f.Split, Tuned: true, Warn: func(err error) { c.warn("%v", err) }}
+	o.Device.Profile = profile
+	return places.Open(o)
+}
+
+// sayPlaces tells which adapters are used, and why, before a model is loaded.
+func sayPlaces(c *console, p *places.Places) {
+	c.say("%s", chosen(p.All[0].Device.Verdicts()))
+	for _, at := range p.All {
+		if at.Path != "" {
+			all, others := at.Tuning.Choices.Count()
+			c.say("%s", tunedText(umbra.Tuned{Path: at.Path, Choices: all, Others: others}))
+		}
+	}
+}
+
+// sayLines tells what there is to tell line by line.
+func sayLines(c *console, lines []string) {
+	for _, line := range lines {
+		c.say("%s", line)
+	}
 }
 
 type devicesCommand struct {
@@ -27,12 +61,13 @@ type devicesCommand struct {
 
 func (devicesCommand) Help() string {
 	return `The adapter with a * is the one that other commands use. Discrete GPUs come before integrated
-ones, then those that don't say, then CPUs; --adapter forces one. The limits shown are those that a
-command opens it with.
+ones, then those that don't say, then CPUs; --adapter forces one, or several that share out the layers
+of a model. The limits shown are those that a command opens it with.
 
 Examples:
   umbra devices
   umbra devices --adapter cpu
+  umbra devices --adapter 0,1
   umbra devices --limits floor
   umbra devices --json`
 }

@@ -46,7 +46,7 @@ func (r *runCommand) one(ctx context.Context, c *console, engine *umbra.Engine, 
 	if !start.at.IsZero() {
 		c.say("%s", start.text(began, result.Prefill))
 	}
-	c.say("%s: %s%s", engine.Info().Adapter.Name, statistics(result), r.seedText())
+	c.say("%s: %s%s", engine.Info().Adapters(), statistics(result), r.seedText())
 	if err := r.saveSession(c, engine, q.Prompt, tokens); err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (r *runCommand) many(ctx context.Context, c *console, engine *umbra.Engine,
 		}
 	}
 	spent := time.Since(start).Seconds()
-	c.say("%s: %s, %d at once: %s and %s generated in %.2f s, %s tok/s generated%s", engine.Info().Adapter.Name,
+	c.say("%s: %s, %d at once: %s and %s generated in %.2f s, %s tok/s generated%s", engine.Info().Adapters(),
 		plural(len(prompts), "prompt"), min(r.atOnce(), len(prompts)), plural(total.Prompt, "prompt token"),
 		plural(total.Generated, "token"), spent, term.Rate(total.Generated, spent), r.seedText())
 	if ctx.Err() != nil {

@@ -21,18 +21,21 @@ type inspectCommand struct {
 	Check   bool   `help:"Say whether the model will run, on which adapter, and with how much context. Exit status 1 if it won't."`
 	Model   string `arg:"" optional:"" help:"Model: a file (GGUF), a folder of Hugging Face's, or a name as umbra pull takes it. Default: the built-in one."`
 
-	adapterFlag
+	adaptersFlag
 }
 
 func (inspectCommand) Help() string {
 	return `No adapter is needed, but for --check: the plan of memory is arithmetic, and so is what each tensor costs a token that is
-decoded alone: bytes of it as they are read on the device, multiplications and additions.
+decoded alone: bytes of it as they are read on the device, multiplications and additions. With --split, or
+several adapters, the plan has a line for each device.
 
 Examples:
   umbra inspect model.gguf
   umbra inspect --ctx 4096 --batch 8 --kv-type f16 model.gguf
+  umbra inspect --split 3,1 model.gguf
   umbra inspect --json model.gguf
-  umbra inspect --check folder`
+  umbra inspect --check folder
+  umbra inspect --check --adapter 0,1 model.gguf`
 }
 
 // Validate refuses numbers that no model could take.
@@ -53,7 +56,11 @@ func (i *inspectCommand) Run(c *console) error {
 	}
 	defer f.Close()
 	r := reportOf(f, name, i.All)
-	plan, why, err := planOf(f, i.Context, i.Batch, i.KVType)
+	split, err := i.shares()
+	if err != nil {
+		return err
+	}
+	plan, why, err := planOf(f, i.Context, i.Batch, i.KVType, split)
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"umbra/cmd/umbra/internal/term"
 	"umbra/gpu"
+	"umbra/internal/places"
 	"umbra/model"
 	"umbra/model/gguf"
 	"umbra/model/tokenizer"
@@ -82,21 +84,36 @@ func (i *inspectCommand) find(r *checkReport) error {
 	if err := unusable(verdicts); err != nil {
 		return err
 	}
-	for _, v := range verdicts {
-		if v.Chosen {
-			r.Adapter = v.AdapterInfo.String()
-			r.Memory, _ = v.Memory()
-			return r.fit(f, t.Size(), i, kv, v.Limits)
+	rooms, split, err := places.Judge(places.Options{Device: i.device(), Split: i.Split})
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, x := range rooms {
+		names = append(names, x.Adapter.String())
+		r.Memory += x.Memory
+	}
+	for _, x := range rooms {
+		if x.Err != nil {
+			r.Memory = 0
 		}
 	}
-	return nil
+	r.Adapter = strings.Join(names, " + ")
+	return r.fit(f, t.Size(), i, kv, rooms, split)
 }
 
-// fit finds the longest context, up to the one asked for or else the model's own, that the adapter's limits and memory have room for.
-func (r *checkReport) fit(f *gguf.File, tokens int, i *inspectCommand, kv model.KVType, limits gpu.Limits) error {
+// fit finds the longest context, up to the one asked for or else the model's own, that the adapters' limits and memory have room for.
+func (r *checkReport) fit(f *gguf.File, tokens int, i *inspectCommand, kv model.KVType, rooms []places.Room, split []float64) error {
+	var limits []gpu.Limits
+	for _, x := range rooms {
+		limits = append(limits, x.Adapter.Limits)
+	}
 	plan := func(context int) (model.Plan, error) {
 		blocks := (context + model.BlockSize - 1) / model.BlockSize * i.Batch
-		p, err := model.PlanFor(f, model.Options{Context: context, Sequences: i.Batch, KVType: kv, Blocks: blocks}, limits)
+		p, err := model.PlanSplit(f, model.Options{Context: context, Sequences: i.Batch, KVType: kv, Blocks: blocks, Split: split}, limits)
+		if err == nil && len(rooms) > 1 {
+			return p, places.Fits(rooms, p)
+		}
 		if total := p.Weights + p.KV + p.Scratch; err == nil && r.Memory > 0 && total > r.Memory {
 			err = fmt.Errorf("it takes %s with a context of %s, and the adapter has %s; try a smaller --ctx, a smaller --kv-type, or `umbra quantize`",
 				term.Bytes(total), plural(context, "token"), term.Bytes(r.Memory))

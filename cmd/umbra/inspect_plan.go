@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"umbra/cmd/umbra/internal/term"
 	"umbra/gpu"
+	"umbra/internal/places"
 	"umbra/model"
 	"umbra/model/gguf"
 )
@@ -26,8 +28,21 @@ type memoryReport struct {
 	KV              uint64 `json:"kv_bytes"`
 	Scratch         uint64 `json:"scratch_bytes"`
 	Total           uint64 `json:"total_bytes"`
+	// Devices are what each of several devices takes of it.
+	Devices []stageReport `json:"devices,omitempty"`
 	// Expanded are the types that become larger ones when the file is loaded, which Weights counts.
 	Expanded []expansionReport `json:"expanded,omitempty"`
+}
+
+// stageReport is what a device takes that has some of the layers.
+type stageReport struct {
+	First   int    `json:"first_layer"`
+	Layers  int    `json:"layers"`
+	Weights uint64 `json:"weights_bytes"`
+	KV      uint64 `json:"kv_bytes"`
+	Scratch uint64 `json:"scratch_bytes"`
+	Total   uint64 `json:"total_bytes"`
+	text    string
 }
 
 type expansionReport struct {
@@ -42,9 +57,27 @@ type expansionReport struct {
 // roomy are limits that no plan meets: a plan within them shows what a model takes, whatever the adapter.
 var roomy = gpu.Limits{BufferSize: 1 << 40, StorageBindingSize: 4<<30 - 4}
 
-// planOf works out what running a file takes, for sequences of context tokens (0: as many as a run takes). It gives the
-// reason instead for a file that umbra cannot run, and an error for a plan the file does not allow.
-func planOf(f *gguf.File, context, sequences int, kvType string) (*model.Plan, string, error) {
+// shares are those of several devices: as told, or by the memory of adapters that are listed. Nil is one device.
+func (i *inspectCommand) shares() ([]float64, error) {
+	if i.Split != nil || !strings.Contains(i.Adapter, ",") {
+		return i.Split, nil
+	}
+	_, split, err := places.Judge(places.Options{Device: i.device()})
+	return split, err
+}
+
+// roomyFor are the limits of as many devices as there are shares, one without any.
+func roomyFor(split []float64) []gpu.Limits {
+	all := []gpu.Limits{roomy}
+	for len(all) < len(split) {
+		all = append(all, roomy)
+	}
+	return all
+}
+
+// planOf works out what running a file takes, for sequences of context tokens (0: as many as a run takes), on one device or shared out. It
+// gives the reason instead for a file that umbra cannot run, and an error for a plan the file does not allow.
+func planOf(f *gguf.File, context, sequences int, kvType string, split []float64) (*model.Plan, string, error) {
 	kv, err := model.ParseKVType(kvType)
 	if err != nil {
 		return nil, "", err
@@ -56,9 +89,9 @@ func planOf(f *gguf.File, context, sequences int, kvType string) (*model.Plan, s
 	if context == 0 {
 		context = usual.Context
 	}
-	o := model.Options{Context: context, Sequences: sequences, KVType: kv}
+	o := model.Options{Context: context, Sequences: sequences, KVType: kv, Split: split}
 	o.Blocks = (context + model.BlockSize - 1) / model.BlockSize * sequences
-	p, err := model.PlanFor(f, o, roomy)
+	p, err := model.PlanSplit(f, o, roomyFor(split))
 	if err != nil {
 		return nil, "", err
 	}
@@ -72,7 +105,14 @@ func memoryOf(p model.Plan) *memoryReport {
 	for _, x := range p.Expanded {
 		expanded = append(expanded, expansionReport{x.From.String(), x.To.String(), x.Tensors, x.Bytes, x.Expanded, x.String()})
 	}
+	var devices []stageReport
+	if len(p.Stages) > 1 {
+		for _, s := range p.Stages {
+			devices = append(devices, stageReport{s.First, s.End - s.First, s.Weights, s.KV, s.Scratch, s.Bytes(), s.String()})
+		}
+	}
 	return &memoryReport{
+		Devices: devices,
 		Context: p.Context, Sequences: p.Sequences, Layers: c.Layers, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
 		KVType: kv.String(), KVElement: kv.Bytes(), KVScale: kv.ScaleBytes(), KVBytesPerToken: c.KVBytesPerToken(kv), KVTokens: p.Blocks * model.BlockSize,
 		Weights: p.Weights, KV: p.KV, Scratch: p.Scratch, Total: p.Weights + p.KV + p.Scratch, Expanded: expanded,
@@ -95,10 +135,27 @@ func (m memoryReport) write(w io.Writer) error {
 	if _, err := t.WriteTo(w); err != nil {
 		return err
 	}
+	if err := m.writeDevices(w); err != nil {
+		return err
+	}
 	for _, x := range m.Expanded {
 		fmt.Fprintln(w, x.text)
 	}
 	_, err := fmt.Fprintf(w, "each token of context adds %s of KV\n", term.Bytes(m.KVBytesPerToken))
+	return err
+}
+
+// writeDevices writes a line for each of several devices.
+func (m memoryReport) writeDevices(w io.Writer) error {
+	if m.Devices == nil {
+		return nil
+	}
+	fmt.Fprintln(w)
+	t := term.NewTable("device", "", ">weights", ">KV", ">scratch", ">total")
+	for i, d := range m.Devices {
+		t.Row(fmt.Sprint(i+1), d.text, term.Bytes(d.Weights), term.Bytes(d.KV), term.Bytes(d.Scratch), term.Bytes(d.Total))
+	}
+	_, err := t.WriteTo(w)
 	return err
 }
 

@@ -74,7 +74,7 @@ func TestEntries(t *testing.T) {
 func TestReportIsJSON(t *testing.T) {
 	f := odd(t)
 	r := reportOf(f, "odd.gguf", false)
-	plan, why, err := planOf(f, 0, 1, "f32")
+	plan, why, err := planOf(f, 0, 1, "f32", nil)
 	require.NoError(t, err, "a file that cannot be run is no error")
 	r.plan(plan, why)
 	assert.Nil(t, r.Memory)

@@ -97,7 +97,7 @@ func (p *perplexityCommand) Run(c *console) error {
 	}
 	ctx, stop := untilInterrupted()
 	defer stop()
-	r := perplexityReport{Model: s.name, Adapter: s.device.Info().Name, KVType: p.KVType, Counting: t.counting,
+	r := perplexityReport{Model: s.name, Adapter: s.places.Adapters(), KVType: p.KVType, Counting: t.counting,
 		Tokens: len(t.tokens), Windows: len(t.windows), Scored: score.Scored(t.windows)}
 	c.say("%s: %s, %s of %d, %s scored", s.name, plural(r.Tokens, "token"), plural(r.Windows, "window"),
 		t.counting.Context, plural(r.Scored, "token"))

@@ -39,7 +39,7 @@ type runCommand struct {
 	samplingFlags
 	speculationFlags
 	capacityFlags
-	adapterFlag
+	adaptersFlag
 	Prompt *string `arg:"" optional:"" help:"The prompt, or - for standard input."`
 }
 
@@ -129,7 +129,7 @@ func (r *runCommand) Run(c *console) (err error) {
 	}
 	ctx, stop := untilInterrupted()
 	defer stop()
-	o := umbra.Options{Adapter: r.Adapter, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType, Lazy: true, Tuned: true, Warn: func(err error) { c.warn("%v", err) }}
+	o := umbra.Options{Adapter: r.Adapter, Split: r.Split, MicroBatch: r.MicroBatch, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType, Lazy: true, Tuned: true, Warn: func(err error) { c.warn("%v", err) }}
 	if r.Policy == policyPriority {
 		o.Policy = scheduler.Priority
 	}
@@ -157,6 +157,7 @@ func (r *runCommand) Run(c *console) (err error) {
 		return errInterrupted
 	}
 	c.say("%s", chosen(engine.Info().Verdicts))
+	sayLines(c, engine.Placed())
 	if r.Verbose || r.KVMemory != (kvMemory{}) {
 		c.say("%s", planText(engine.Info().Plan))
 	}

@@ -8,7 +8,7 @@ import (
 	"os"
 
 	"umbra/cmd/umbra/internal/term"
-	"umbra/gpu"
+	"umbra/internal/places"
 	"umbra/model"
 	"umbra/model/gguf"
 	"umbra/model/score"
@@ -22,7 +22,7 @@ type scoringFlags struct {
 	Windows        int    `placeholder:"N" help:"Run at most this many windows. Default: all of the text."`
 	KVType         string `name:"kv-type" enum:"f32,f16,int8" default:"f32" help:"Keep keys and values as f32, f16 or int8 (${default})."`
 	MaxBatchTokens int    `placeholder:"N" help:"Compute at most this many token rows in a step. Default: 512."`
-	adapterFlag
+	adaptersFlag
 	Text string `arg:"" optional:"" placeholder:"FILE" help:"The text's file, or - for standard input."`
 }
 
@@ -69,7 +69,7 @@ type scorer struct {
 	file      *gguf.File
 	name      string
 	tokenizer *tokenizer.Tokenizer
-	device    *gpu.Device
+	places    *places.Places
 	model     *model.Model
 }
 
@@ -86,17 +86,17 @@ func (f scoringFlags) file() (s *scorer, err error) {
 	return s, nil
 }
 
-// open brings the model to a device, in shape for windows of so many tokens; more may change its options.
+// open brings the model to its devices, in shape for windows of so many tokens; more may change its options.
 func (f scoringFlags) open(c *console, s *scorer, tokens int, more func(o *model.Options)) (err error) {
 	kv, err := model.ParseKVType(f.KVType)
 	if err != nil {
 		return err
 	}
-	if s.device, err = gpu.Open(f.device()); err != nil {
+	if s.places, err = f.adaptersFlag.open(c, false); err != nil {
 		return err
 	}
-	c.say("%s", chosen(s.device.Verdicts()))
-	o, err := score.Sizes(s.file, tokens, f.MaxBatchTokens, s.device.Limits())
+	sayPlaces(c, s.places)
+	o, err := score.Sizes(s.file, tokens, f.MaxBatchTokens, s.places.Narrowest())
 	if err != nil {
 		return err
 	}
@@ -106,10 +106,11 @@ func (f scoringFlags) open(c *console, s *scorer, tokens int, more func(o *model
 	if more != nil {
 		more(&o)
 	}
-	tuning, _ := tuningOf(c, s.device.Info())
-	if s.model, err = model.NewTuned(s.device, tuning, s.file, o); err != nil {
+	o.MicroBatch = f.MicroBatch
+	if s.model, err = s.places.Load(s.file, o); err != nil {
 		return err
 	}
+	sayLines(c, s.places.Says(s.model.Plan()))
 	if n, vocab := s.tokenizer.Size(), s.model.Plan().Config.Vocab; n != vocab {
 		return fmt.Errorf("the tokenizer has %d tokens, the model %d rows of embeddings", n, vocab)
 	}
@@ -120,8 +121,8 @@ func (s *scorer) close() {
 	if s.model != nil {
 		s.model.Release()
 	}
-	if s.device != nil {
-		s.device.Release()
+	if s.places != nil {
+		s.places.Release()
 	}
 	s.file.Close()
 }

@@ -98,10 +98,14 @@ func casesWith(part string) []shaders.Case {
 
 // chosen says which adapter is used, and why.
 func chosen(verdicts []gpu.Verdict) string {
+	var all []string
 	for _, v := range verdicts {
 		if v.Chosen {
-			return fmt.Sprintf("%s: %s", v.AdapterInfo, v.Reason)
+			all = append(all, fmt.Sprintf("%s: %s", v.AdapterInfo, v.Reason))
 		}
 	}
-	return "no adapter"
+	if all == nil {
+		return "no adapter"
+	}
+	return strings.Join(all, "; ")
 }

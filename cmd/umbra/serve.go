@@ -35,7 +35,7 @@ type serveCommand struct {
 	KVType        string        `name:"kv-type" enum:"f32,f16,int8" default:"f32" help:"Keep keys and values as f32, f16 (half the memory) or int8 (a quarter, and scales)."`
 	Quiet         bool          `short:"q" help:"Say nothing on standard error but errors."`
 	capacityFlags
-	adapterFlag
+	adaptersFlag
 }
 
 func (serveCommand) Help() string {
@@ -79,7 +79,7 @@ func (s *serveCommand) Run(c *console) error {
 	if host, _, _ := net.SplitHostPort(l.Addr().String()); len(keys) == 0 && !net.ParseIP(host).IsLoopback() {
 		c.say("anyone who reaches %s may use it; give --api-key, or listen on 127.0.0.1", l.Addr())
 	}
-	o := umbra.Options{Adapter: s.Adapter, Limits: gpu.LimitSet(s.Limits), Context: s.Context, KVType: s.KVType, Tuned: true,
+	o := umbra.Options{Adapter: s.Adapter, Split: s.Split, MicroBatch: s.MicroBatch, Limits: gpu.LimitSet(s.Limits), Context: s.Context, KVType: s.KVType, Tuned: true,
 		Warn: func(err error) { c.warn("%v", err) }}
 	s.capacityFlags.apply(&o, 16)
 	engine, err := openEngine(c, s.Model, o)
@@ -89,6 +89,7 @@ func (s *serveCommand) Run(c *console) error {
 	defer engine.Close()
 	info := engine.Info()
 	c.say("%s", chosen(info.Verdicts))
+	sayLines(c, engine.Placed())
 	c.say("%s", planText(info.Plan))
 	queue := s.Queue
 	if queue == 0 {

@@ -5,6 +5,7 @@ package places
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"umbra/gpu"
 	"umbra/model"
@@ -139,6 +140,28 @@ func share(infos []gpu.AdapterInfo, given []float64) (rooms []Room, split []floa
 	return rooms, split, "evenly: memory is not known, and the adapters have the same name", nil
 }
 
+// Load loads a model onto the places, if there is room. Options.Split is theirs.
+func (p *Places) Load(src model.Source, o model.Options) (*model.Model, error) {
+	o.Split = p.Split
+	plan, err := model.PlanSplit(src, o, p.Limits())
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Check(plan); err != nil {
+		return nil, err
+	}
+	return model.NewAt(p.Models(), src, o)
+}
+
+// Adapters are the names of the places' adapters.
+func (p *Places) Adapters() string {
+	var names []string
+	for _, at := range p.All {
+		names = append(names, at.Device.Info().Name)
+	}
+	return strings.Join(names, " + ")
+}
+
 // Models are the places as a model takes them.
 func (p *Places) Models() (all []model.Place) {
 	for _, at := range p.All {
@@ -171,9 +194,14 @@ func (p *Places) Check(plan model.Plan) error {
 	if len(p.All) < 2 {
 		return nil
 	}
+	return Fits(p.rooms, plan)
+}
+
+// Fits refuses a plan if one of its stages takes more than the room it has.
+func Fits(rooms []Room, plan model.Plan) error {
 	for i, s := range plan.Stages {
-		if r := p.rooms[i]; r.Memory > 0 && s.Bytes() > r.Memory {
-			return fmt.Errorf("umbra: %v take %d bytes (weights %d, keys and values %d, scratch %d), and there are %d on adapter %d (%s); give it fewer layers by a split, or take a smaller context, KV memory or model",
+		if r := rooms[i]; r.Memory > 0 && s.Bytes() > r.Memory {
+			return fmt.Errorf("umbra: %v: %d bytes are needed (weights %d, keys and values %d, scratch %d), and there are %d on adapter %d (%s); give it fewer layers by a split, or take a smaller context, KV memory or model",
 				s, s.Bytes(), s.Weights, s.KV, s.Scratch, r.Memory, r.Adapter.Index, r.Adapter.Name)
 		}
 	}

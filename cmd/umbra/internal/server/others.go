@@ -265,7 +265,7 @@ func (s *Server) props(w http.ResponseWriter, _ *http.Request) {
 	}
 	_, _, _, fills := s.engine.Tokenizer().FIM()
 	info := s.engine.Info()
-	s.answer(w, http.StatusOK, map[string]any{"model": s.options.Model, "architecture": info.Architecture, "adapter": info.Adapter.Name,
+	s.answer(w, http.StatusOK, map[string]any{"model": s.options.Model, "architecture": info.Architecture, "adapter": info.Adapters(),
 		"total_slots": s.limits.sequences, "default_generation_settings": map[string]any{"n_ctx": s.limits.context}, "embedding_length": s.limits.embedding,
 		"kv_type": info.Plan.KVType.String(), "chat_template": template, "tool_call_format": format, "infill": fills, "build_info": s.options.Version})
 }
