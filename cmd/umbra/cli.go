@@ -16,6 +16,7 @@ type cli struct {
 	List       listCommand       `cmd:"" help:"List the models that have been pulled."`
 	Rm         rmCommand         `cmd:"" help:"Remove models that have been pulled."`
 	Devices    devicesCommand    `cmd:"" help:"List the adapters, their limits, and which one would be used."`
+	Doctor     doctorCommand     `cmd:"" help:"Say why a GPU is not used, and report on this machine and its adapters."`
 	Inspect    inspectCommand    `cmd:"" help:"Show a model file: metadata, tensors, and the memory it takes to run."`
 	Convert    convertCommand    `cmd:"" help:"Write the folder of a Hugging Face model as a GGUF file."`
 	Quantize   quantizeCommand   `cmd:"" help:"Write a model with its weights in fewer bits."`

@@ -29,6 +29,16 @@ type versions struct {
 
 // Run writes one "name value" line for each thing known of the build.
 func (v versionCommand) Run(c *console) error {
+	all := versionsNow()
+	if v.JSON {
+		return writeJSON(c.out, all)
+	}
+	_, err := all.table().WriteTo(c.out)
+	return err
+}
+
+// versionsNow is what is known of this binary.
+func versionsNow() versions {
 	all := versions{Umbra: versionText(), Go: fmt.Sprintf("%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH), Model: "none"}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, d := range info.Deps {
@@ -40,18 +50,19 @@ func (v versionCommand) Run(c *console) error {
 	if data := testdata.Gopher(); data != nil {
 		all.Model = fmt.Sprintf("gopher-28m, %s", term.Bytes(uint64(len(data))))
 	}
-	if v.JSON {
-		return writeJSON(c.out, all)
-	}
-	var t term.Table
+	return all
+}
+
+// table has a line for each.
+func (all versions) table() *term.Table {
+	t := &term.Table{}
 	t.Row("umbra", all.Umbra)
 	if all.Binding != "" {
 		t.Row("binding", all.Binding)
 	}
 	t.Row("go", all.Go)
 	t.Row("model built in", all.Model)
-	_, err := t.WriteTo(c.out)
-	return err
+	return t
 }
 
 // versionText is what this binary was built from.
