@@ -207,22 +207,21 @@ func TestBrowserChat(t *testing.T) {
 // TestBrowserLive: a text that goes on and is stopped, beside others, and what the live view shows of them.
 func TestBrowserLive(t *testing.T) {
 	b := openBrowser(t)
-	e := slow(t, umbra.Options{Context: 256, Sequences: 8, Blocks: 80})
+	e := slow(t, umbra.Options{Context: 1024, Sequences: 8, Blocks: 320})
 	s := New(e, Options{})
 	web := &http.Server{Handler: s}
 	url := listening(t, web)
+	b.do(chromedp.EmulateViewport(1280, 800), chromedp.Navigate(url))
+	b.until(`document.getElementById("empty-text").textContent.includes("no chat template")`)
+	assert.True(t, get[bool](b, `document.querySelector("[name=mode][value=chat]").disabled && document.querySelector("[name=mode][value=complete]").checked`))
 	asking, give := context.WithCancel(context.Background())
 	var others sync.WaitGroup
 	for i := range 2 {
-		body := fmt.Sprintf(`{"prompt": "// Package %d does what others leave to it, as far as it can.\nfunc", "n": %d, "max_tokens": 220, "stream": true, "ignore_eos": true, "seed": %d}`, i, 1+2*i, i)
+		body := fmt.Sprintf(`{"prompt": "// Package %d does what others leave to it, as far as it can.\nfunc", "n": %d, "max_tokens": 900, "stream": true, "ignore_eos": true, "seed": %d}`, i, 1+2*i, i)
 		others.Go(func() { streamed(asking, http.DefaultClient, url, body, -1, 0) })
 	}
 	defer others.Wait()
 	defer give()
-
-	b.do(chromedp.EmulateViewport(1280, 800), chromedp.Navigate(url))
-	b.until(`document.getElementById("empty-text").textContent.includes("no chat template")`)
-	assert.True(t, get[bool](b, `document.querySelector("[name=mode][value=chat]").disabled && document.querySelector("[name=mode][value=complete]").checked`))
 	b.write("prompt", "package main\n\nfunc main() {\n")
 	b.do(chromedp.KeyEvent(kb.Enter))
 	const made = `document.querySelector(".made").textContent.length`
@@ -234,7 +233,7 @@ func TestBrowserLive(t *testing.T) {
 	b.until(`"on" in document.getElementById("live-state").dataset && document.querySelectorAll("#sequences tr").length === 5`)
 	const blocks = `document.querySelector("#maps canvas").dataset`
 	b.until(blocks + `.shared > 0`)
-	assert.Equal(t, "80", get[string](b, blocks+`.blocks`))
+	assert.Equal(t, "320", get[string](b, blocks+`.blocks`))
 	assert.Greater(t, get[int](b, `new Set(new Uint32Array(document.querySelector("#maps canvas").getContext("2d").getImageData(0, 0, document.querySelector("#maps canvas").width, 40).data.buffer)).size`), 8,
 		"the colors of three sequences, stripes, free ones")
 	assert.Equal(t, []string{"decode"}, get[[]string](b, `[...new Set([...document.querySelectorAll("#sequences .state")].map((x) => x.textContent))]`))

@@ -22,7 +22,7 @@ import (
 
 // slow opens the draft model with steps that take a while, so that requests last as long as a test looks at them.
 func slow(t *testing.T, o umbra.Options) *umbra.Engine {
-	o.OnStep = func(umbra.StepRecord) { time.Sleep(10 * time.Millisecond) }
+	o.OnStep = func(umbra.StepRecord) { time.Sleep(20 * time.Millisecond) }
 	e, err := umbra.Open(draft, o)
 	return opened(t, e, err)
 }
