@@ -222,7 +222,10 @@ func TestBrowserLive(t *testing.T) {
 	}
 	defer others.Wait()
 	defer give()
-	b.write("prompt", "package main\n\nfunc main() {\n")
+	const endless = "0, 0, 0, 0, 0, 0, 0, 0," // goes on so
+	b.write("field-temperature", "0")
+	b.write("field-max_tokens", "900")
+	b.write("prompt", endless)
 	b.do(chromedp.KeyEvent(kb.Enter))
 	const made = `document.querySelector(".made").textContent.length`
 	b.until(`document.querySelector(".made") && ` + made + ` > 0`)
@@ -247,7 +250,7 @@ func TestBrowserLive(t *testing.T) {
 	b.until(`document.querySelectorAll("#sequences tr").length === 4`)
 	give()
 	b.until(`document.querySelectorAll("#sequences tr").length === 0 && ` + blocks + `.held === "0"`)
-	b.write("prompt", "func another(")
+	b.write("prompt", endless)
 	b.click("#composer", "Send")
 	b.until(`document.querySelectorAll(".turn").length === 2 && document.querySelectorAll(".made")[1].textContent.length > 0`)
 	b.click("#composer", "Clear")
