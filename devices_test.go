@@ -2,6 +2,7 @@ package umbra_test
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -29,8 +30,8 @@ func twice(t testing.TB, n int) string {
 	return strings.TrimSuffix(strings.Repeat(strconv.Itoa(chosen[0].Index)+",", n), ",")
 }
 
-// TestDevices: two devices give the tokens of one, greedy and sampled: in one batch, in chunks, found in the cache, computed again,
-// swapped, with proposals from the text. A session of either goes on in the other, embeddings are the same, and Close leaves nothing.
+// TestDevices: two devices give the tokens of one, greedy and sampled: in one batch, in chunks, found in the cache, computed
+// again, swapped, with proposals from the text. A session of either goes on in the other, embeddings are the same, and Close leaves nothing.
 func TestDevices(t *testing.T) {
 	goroutines := runtime.NumGoroutine()
 	adapters := twice(t, 2)
@@ -98,13 +99,15 @@ func TestDevices(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, x, y)
 	})
-	t.Run("chunks, swapped", func(t *testing.T) {
-		o := o
-		o.BatchTokens, o.MicroBatch, o.Blocks, o.Preemption, o.NoPrefixReuse = 24, 8, 12, scheduler.Swap, true
-		preemptions, _ := same(t, all(open(t, draft, o), requests))
-		assert.Positive(t, preemptions)
-	})
-	t.Run("computed again, with proposals", func(t *testing.T) {
+	for _, how := range []scheduler.Preemption{scheduler.Swap, scheduler.Recompute} {
+		t.Run("chunks, few blocks, "+how.String(), func(t *testing.T) {
+			o := o
+			o.BatchTokens, o.MicroBatch, o.Blocks, o.Preemption, o.NoPrefixReuse = 24, 8, 12, how, true
+			preemptions, _ := same(t, all(open(t, draft, o), requests))
+			assert.Positive(t, preemptions)
+		})
+	}
+	t.Run("with proposals", func(t *testing.T) {
 		o := o
 		o.Blocks, o.Speculation = 12, umbra.Speculation{By: umbra.ByText, Always: true}
 		o.Split = []float64{1, 1}
@@ -159,4 +162,22 @@ func TestDevicesRefused(t *testing.T) {
 		_, err := umbra.Open(draft, c.o)
 		assert.ErrorContains(t, err, c.want)
 	}
+}
+
+// TestDevicesShare: a share of memory is one of both devices' room, which on one adapter is that of one device.
+func TestDevicesShare(t *testing.T) {
+	f, err := gguf.Open(draft)
+	require.NoError(t, err)
+	defer f.Close()
+	o := umbra.Options{Context: 64, KVShare: 0.002}
+	one, err := umbra.PlanFor(f, o)
+	if errors.Is(err, gpu.ErrMemoryUnknown) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	o.Adapter, o.Split = twice(t, 2), []float64{1, 1}
+	two, err := umbra.PlanFor(f, o)
+	require.NoError(t, err)
+	assert.InEpsilon(t, one.KV, two.KV, 0.05)
+	assert.Equal(t, two.KV, 2*two.Stages[1].KV)
 }

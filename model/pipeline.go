@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -42,8 +43,7 @@ func NewTuned(d *gpu.Device, tuning shaders.Tuning, src Source, o Options) (*Mod
 	return NewAt([]Place{{d, tuning}}, src, o)
 }
 
-// NewAt shares the source's layers out among devices, in order, by Options.Split, and loads each one's part there. A device may be named
-// several times.
+// NewAt shares the source's layers out among devices, in order, by Options.Split, and loads each one's part there.
 func NewAt(places []Place, src Source, o Options) (*Model, error) {
 	var limits []gpu.Limits
 	for _, p := range places {
@@ -93,6 +93,12 @@ func (m *Model) start(src Source, o Options) error {
 		}
 	}
 	progress := progressOf(m.stages, o.Progress)
+	if len(m.stages) > 1 { // larger steps come in micro-batches
+		o.Warm = slices.Clone(o.Warm)
+		for i, rows := range o.Warm {
+			o.Warm[i] = min(rows, m.plan.MicroBatch)
+		}
+	}
 	g, ctx := errgroup.WithContext(context.Background())
 	for i, s := range m.stages {
 		own := o
