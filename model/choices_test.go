@@ -41,7 +41,11 @@ func everyCandidate(p model.Plan, first int) shaders.Choices {
 // likeliest tokens are the same, and the kernels chosen did run.
 func TestChoices(t *testing.T) {
 	d := gputest.Device(t)
-	for i, name := range []string{"llama3-scaled", "qwen2"} {
+	names := []string{"llama3-scaled"}
+	if soak {
+		names = append(names, "qwen2")
+	}
+	for i, name := range names {
 		t.Run(name, func(t *testing.T) {
 			f := open(t, "oracle/arch/"+name+".gguf")
 			o := model.Options{Sequences: 1, BatchTokens: 48, Outputs: 48, Blocks: 4, Context: 64}

@@ -23,6 +23,9 @@ func TestFork(t *testing.T) {
 	d := gputest.Device(t)
 	for _, kv := range []model.KVType{model.F32, model.F16, model.I8} {
 		for _, narrow := range []bool{true, false} {
+			if !narrow && kv != model.I8 && !soak {
+				continue
+			}
 			t.Run(fmt.Sprintf("%v narrow=%v", kv, narrow), func(t *testing.T) {
 				m, at := inChunks(t, d, f, shaders.Tuning{Narrow: narrow}, kv)
 				ids := randomIDs(rand.New(rand.NewPCG(9, 9)), 20, 256)

@@ -72,7 +72,7 @@ func rotated(store func(head []float64)) func(head []float64) {
 // TestKVStudy prints what ways to store keys and values cost in quality, by the plain forward pass with gopher-28m over Go source: the figures of
 // docs/quantization.md. It takes minutes, and fails only where int8 pages, which models have, are worse than was measured.
 func TestKVStudy(t *testing.T) {
-	if os.Getenv("UMBRA_SOAK") == "" {
+	if !soak {
 		t.Skip("takes minutes: UMBRA_SOAK=1 runs it")
 	}
 	f := open(t, "gopher-28m-q8_0.gguf")

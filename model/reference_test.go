@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -457,7 +456,7 @@ var tinyNames = []string{"llama-linear-rope", "llama-mha-tied", "llama3-scaled",
 // TestExactGELU compares models with GELU with the reference, whose GELU is exact: what separates them from llama.cpp's logits is its table.
 func TestExactGELU(t *testing.T) {
 	names := []string{"phi2", "gemma3"} // one with a gate, one without
-	if os.Getenv("UMBRA_SOAK") != "" {
+	if soak {
 		names = geluModels
 	}
 	for _, name := range names {

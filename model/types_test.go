@@ -17,7 +17,7 @@ import (
 
 // TestMixedTypes stores the tensors of tiny models in every type, mixed as quantisers mix them and worse, and compares
 // with the reference on the same file: the types' own error is on both sides, and only the rounding of sums is left,
-// 8e-6 on lavapipe.
+// 8e-6 on lavapipe. A few models have every type and every way to differ; with UMBRA_SOAK=1 each also has models of its own.
 func TestMixedTypes(t *testing.T) {
 	qwen2 := contentsOf(t, open(t, "oracle/arch/qwen2.gguf"))
 	llama := contentsOf(t, open(t, "oracle/arch/llama3-scaled.gguf"))
@@ -27,40 +27,46 @@ func TestMixedTypes(t *testing.T) {
 	ragged := build(t, shape{arch: "llama", layers: 1, embed: 40, feedForward: 52, heads: 3, kvHeads: 1, headDim: 16, vocab: 77, context: 64, tied: true})
 	// Rows of one and two super-blocks.
 	super := build(t, shape{arch: "llama", layers: 1, embed: 256, feedForward: 512, heads: 8, kvHeads: 2, headDim: 32, vocab: 130, context: 64, tied: true})
-	for _, c := range []struct {
+	type mixed struct {
 		name  string
 		base  *contents
 		types string // of tensors whose names contain a part; "/" stands for every matrix
 		wide  bool
-	}{
-		{"q, k and v differ", qwen2, "attn_q.weight Q8_0, attn_k.weight Q4_0, attn_v.weight F16", true},
-		{"only q differs, in one layer", qwen2, "blk.1.attn_q.weight Q4_1", false},
-		{"only k differs", llama, "attn_k.weight BF16", false},
-		{"gate and up differ", qwen2, "ffn_gate Q4_0, ffn_up Q8_0, ffn_down Q4_1", true},
-		{"gate and up differ in one layer", llama, "blk.0.ffn_gate F16, blk.1.ffn_down Q4_0", false},
-		{"tied embeddings in Q8_0", qwen2, "token_embd Q8_0", false},
-		{"tied embeddings in F16", qwen2, "token_embd F16", false},
-		{"tied embeddings in BF16", qwen2, "token_embd BF16", false},
-		{"tied embeddings in Q4_0", qwen2, "token_embd Q4_0", false},
-		{"tied embeddings in Q4_1", qwen2, "token_embd Q4_1", false},
-		{"embeddings and head differ", llama, "token_embd Q4_1, output.weight Q8_0", true},
-		{"gains, biases and rotation factors in halves", qwen2, "norm F16, attn_q.bias BF16, attn_v.bias F16", false},
+	}
+	all := []mixed{
+		{"all in layers differ", qwen2, "attn_q.weight Q8_0, attn_k.weight Q4_0, attn_v.weight F16, ffn_gate Q4_0, ffn_up Q8_0, ffn_down Q4_1, token_embd BF16", true},
+		{"layers differ", llama, "blk.1.attn_q.weight Q4_1, blk.0.ffn_gate F16, blk.1.ffn_down Q4_0, token_embd Q4_1, output.weight Q8_0", false},
+		{"vectors in halves", qwen2, "norm F16, attn_q.bias BF16, attn_v.bias F16", false},
 		{"rotation factors in halves", llama, "rope_freqs F16", false},
-		{"all Q8_0", odd, "/ Q8_0", false},
-		{"all Q4_0", odd, "/ Q4_0", false},
-		{"all Q4_1", odd, "/ Q4_1", false},
-		{"all F16", ragged, "/ F16", true},
-		{"all BF16", ragged, "/ BF16", false},
-		{"all Q5_0", odd, "/ Q5_0", false},
-		{"all Q5_1", odd, "/ Q5_1", false},
-		{"all IQ4_NL", odd, "/ IQ4_NL", false},
-		{"all MXFP4", odd, "/ MXFP4", false},
-		{"all Q2_K", super, "/ Q2_K", false},
-		{"all Q5_K", super, "/ Q5_K", false},
-		{"all IQ4_XS", super, "/ IQ4_XS", true},
-		{"a mix of Q4_K and Q6_K", super, "/ Q4_K, attn_v Q6_K, ffn_down Q6_K, token_embd Q6_K", true},
-		{"a mix of Q3_K and others", super, "/ Q3_K, attn_v Q5_K, attn_output Q4_K, ffn_gate Q8_0, token_embd Q6_K", true},
-	} {
+		{"Q4_0 and others", odd, "/ Q4_0, attn_output Q5_1, ffn_down IQ4_NL, token_embd MXFP4", false},
+		{"Q5_0 and others", odd, "/ Q5_0, attn_output MXFP4, ffn_down Q8_0, token_embd Q4_1", false},
+		{"F16 and BF16", ragged, "/ F16, ffn_gate BF16, ffn_up BF16", true},
+		{"Q4_K and Q6_K", super, "/ Q4_K, attn_v Q6_K, ffn_down Q6_K, token_embd Q6_K", true},
+		{"Q3_K and others", super, "/ Q3_K, attn_v Q5_K, attn_output IQ4_XS, ffn_gate Q8_0, ffn_down Q2_K, token_embd Q5_K", false},
+	}
+	if soak {
+		all = append(all, []mixed{
+			{"q, k and v differ", qwen2, "attn_q.weight Q8_0, attn_k.weight Q4_0, attn_v.weight F16", true},
+			{"only q differs, in one layer", qwen2, "blk.1.attn_q.weight Q4_1", true},
+			{"only k differs", llama, "attn_k.weight BF16", true},
+			{"gate and up differ", qwen2, "ffn_gate Q4_0, ffn_up Q8_0, ffn_down Q4_1", true},
+			{"tied embeddings in F16", qwen2, "token_embd F16", true},
+			{"tied embeddings in Q4_0", qwen2, "token_embd Q4_0", true},
+			{"embeddings and head differ", llama, "token_embd Q4_1, output.weight Q8_0", true},
+			{"a mix of Q3_K and others", super, "/ Q3_K, attn_v Q5_K, attn_output Q4_K, ffn_gate Q8_0, token_embd Q6_K", true},
+		}...)
+		for _, kind := range quant.PlaneTypes() {
+			base := odd
+			switch {
+			case kind.BlockSize() == 1:
+				base = ragged
+			case kind.BlockSize() == 256:
+				base = super
+			}
+			all = append(all, mixed{"all " + kind.String(), base, "/ " + kind.String(), true})
+		}
+	}
+	for _, c := range all {
 		x := contentsOf(t, c.base.file())
 		for _, rule := range strings.Split(c.types, ", ") {
 			part, name, _ := strings.Cut(rule, " ")

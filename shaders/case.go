@@ -2,6 +2,7 @@ package shaders
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -12,6 +13,9 @@ import (
 // Case checks one kernel at one shape against its Go reference. Cases are what the tests and `umbra selftest` run.
 type Case struct {
 	Name string
+	// More says that other formats' cases run the same kernel but for its decoder, which further cases of this format have run: where
+	// compiling takes seconds it is enough that it compiles.
+	More bool
 	run  func(b *bench) error
 }
 
@@ -35,6 +39,19 @@ func (c Case) Run(d *gpu.Device, tuning Tuning) (Result, error) {
 	return b.result, err
 }
 
+// Compile goes through a case without running its kernels: their texts and bindings are checked, and drivers that compile late do not.
+func (c Case) Compile(d *gpu.Device, tuning Tuning) error {
+	b := &bench{device: d, tuning: tuning, rand: rand.New(rand.NewPCG(1, uint64(len(c.Name)))), compileOnly: true}
+	defer b.release()
+	if err := c.run(b); !errors.Is(err, errCompiled) {
+		return err
+	}
+	return nil
+}
+
+// errCompiled ends a case that only compiles.
+var errCompiled = errors.New("shaders: compiled")
+
 // Cases lists every case: each operation, format and variant, with awkward shapes.
 func Cases() []Case {
 	var all []Case
@@ -46,16 +63,17 @@ func Cases() []Case {
 
 // bench holds what a case makes.
 type bench struct {
-	device  *gpu.Device
-	tuning  Tuning
-	rand    *rand.Rand
-	buffers []*gpu.Buffer
-	step    *gpu.Buffer
-	plain   bool // PlainAttention instead of Attention
-	input   *gpu.Buffer
-	result  Result
-	output  []byte // what submit has read back
-	err     error
+	device      *gpu.Device
+	tuning      Tuning
+	rand        *rand.Rand
+	buffers     []*gpu.Buffer
+	step        *gpu.Buffer
+	plain       bool // PlainAttention instead of Attention
+	compileOnly bool // work is recorded, never submitted
+	input       *gpu.Buffer
+	result      Result
+	output      []byte // what submit has read back
+	err         error
 }
 
 func (b *bench) release() {
@@ -122,6 +140,9 @@ func (b *bench) submit(dst *gpu.Buffer, n int, record func(p *gpu.Pass)) ([]byte
 	out := make([]byte, n)
 	b.output = out
 	p.Read(dst, 0, out)
+	if b.compileOnly {
+		p.Fail(errCompiled)
+	}
 	start := time.Now()
 	f, err := p.Submit()
 	if err != nil {

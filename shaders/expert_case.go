@@ -23,8 +23,9 @@ func expertCases() []Case {
 		{Routing{300, 8, Softmax, true, 1}, 150, ""},
 	} {
 		name := fmt.Sprintf("route %d of %d experts, score %d, normalise %v, rows %d %s", c.r.Used, c.r.Experts, c.r.Score, c.r.Normalise, c.rows, c.pick)
-		cases = append(cases, Case{name, func(b *bench) error { return b.route(c.r, c.rows, c.pick) }})
+		cases = append(cases, Case{name, false, func(b *bench) error { return b.route(c.r, c.rows, c.pick) }})
 	}
+	more := false
 	add := func(s ExpertShape, rows int, pick string) {
 		s.Eps, s.K, s.Routing.Score, s.Routing.Scale = 1e-5, s.Format.whole(s.K), Softmax, 1
 		if s.Held == 0 {
@@ -40,13 +41,16 @@ func expertCases() []Case {
 				name += " " + o.name
 			}
 		}
-		cases = append(cases, Case{name, func(b *bench) error { return b.experts(s, rows, pick) }})
+		cases = append(cases, Case{name, more, func(b *bench) error { return b.experts(s, rows, pick) }})
 	}
 	for i, f := range formats {
 		r := Routing{Experts: 5, Used: 2}
+		more = i >= allTiles && i%4 < 2
 		add(ExpertShape{Routing: r, Format: f, N: 34, K: 96, Norm: i%2 == 0, Gate: i%2 == 0}, 2, "")
+		more = i >= allTiles && i%4 >= 2
 		add(ExpertShape{Routing: r, Format: f, N: 34, K: 96, Paired: i%2 == 0}, 17, "")
 	}
+	more = false
 	f32, q4, q8, q6 := formats[0], formats[4], formats[3], formats[12]
 	eight := Routing{Experts: 8, Used: 2}
 	add(ExpertShape{Routing: Routing{Experts: 1, Used: 1}, Format: f32, N: 1, K: 1}, 1, "")
@@ -66,7 +70,7 @@ func expertCases() []Case {
 		cols, rows int
 		shared     bool
 	}{{1, 1, false}, {100, 3, true}, {352, 19, false}} {
-		cases = append(cases, Case{fmt.Sprintf("expert sum %d, %d rows, shared %v", c.cols, c.rows, c.shared), func(b *bench) error { return b.expertSum(c.cols, c.rows, c.shared) }})
+		cases = append(cases, Case{fmt.Sprintf("expert sum %d, %d rows, shared %v", c.cols, c.rows, c.shared), false, func(b *bench) error { return b.expertSum(c.cols, c.rows, c.shared) }})
 	}
 	return cases
 }

@@ -13,7 +13,7 @@ func squaresCases() []Case {
 		cols, rows    int
 		norm, outputs bool
 	}{{1, 1, false, false}, {100, 5, true, false}, {64, 16, false, true}, {512, 70, true, false}, {1536, 33, false, false}, {2048, 3, true, true}} {
-		cases = append(cases, Case{fmt.Sprintf("squares %d rows of %d, norm %v, outputs %v", c.rows, c.cols, c.norm, c.outputs), func(b *bench) error {
+		cases = append(cases, Case{fmt.Sprintf("squares %d rows of %d, norm %v, outputs %v", c.rows, c.cols, c.norm, c.outputs), false, func(b *bench) error {
 			return b.squares(SquaresShape{Cols: c.cols, Norm: c.norm, Eps: 1e-5, Outputs: c.outputs}, c.rows)
 		}})
 	}

@@ -2,13 +2,23 @@
 package gputest
 
 import (
+	"os"
 	"sync"
 	"testing"
 
 	"umbra/gpu"
 )
 
-var open = sync.OnceValues(func() (*gpu.Device, error) { return gpu.Open(gpu.Options{}) })
+// gallivm is where Mesa's drivers on a CPU look for how to compile. Tests run many kernels a few times: without LLVM's optimisations their
+// time, which is compiling, is less by up to a half.
+const gallivm = "GALLIVM_PERF"
+
+var open = sync.OnceValues(func() (*gpu.Device, error) {
+	if _, set := os.LookupEnv(gallivm); !set {
+		os.Setenv(gallivm, "nopt") // reaches C's environment, too, before the driver is there
+	}
+	return gpu.Open(gpu.Options{})
+})
 
 // Device returns the test binary's device, opened once. Without an adapter the test is skipped, and says so.
 func Device(t testing.TB) *gpu.Device {
