@@ -33,9 +33,10 @@ type expertsBlock struct {
 
 // expertProjection multiplies rows by the matrices of the experts that they chose, which lie one after the other in one matrix.
 type expertProjection struct {
-	matrix *matrix
-	shape  shaders.ExpertShape // with Format, K, First and Held left to each part
-	ops    []expertOp
+	matrix  *matrix
+	shape   shaders.ExpertShape // with Format, K, First and Held left to each part
+	ops     []expertOp
+	squares *squares // nil unless inputs are summed up
 }
 
 type expertOp struct {
@@ -128,6 +129,9 @@ func (p *expertProjection) prepare(m *stage) error {
 
 // record multiplies rows; a's weights are filled in.
 func (p *expertProjection) record(pass *gpu.Pass, rows int, a shaders.ExpertArgs) {
+	if p.squares != nil {
+		p.squares.record(pass, rows, a.Step, a.X, a.Gain, a.Routes)
+	}
 	for _, op := range p.ops {
 		a.Weights = op.part.weights
 		op.experts.Run(pass, rows, a)

@@ -21,7 +21,8 @@ import (
 
 // mixture is what a block of experts makes of a normalised row: softmax over the router's logits, the largest chosen, their weights made to add up to 1
 // but for qwen2moe, which has a shared expert instead, times the sigmoid of a gate.
-func (r *reference) mixture(n []float64, w func(string) [][]float64) []float64 {
+func (r *reference) mixture(n []float64, layer int, w func(string) [][]float64) []float64 {
+	r.see(n, layer, "ffn_gate_inp")
 	scores := product(w("ffn_gate_inp.weight"), n, nil)
 	order := make([]int, len(scores))
 	for i := range order {
@@ -41,36 +42,46 @@ func (r *reference) mixture(n []float64, w func(string) [][]float64) []float64 {
 			sum += scores[e]
 		}
 	}
-	of := func(kind string, e int) [][]float64 {
-		if one := w(fmt.Sprintf("%s.%d.weight", kind, e)); one != nil {
-			return one
+	of := func(kind string, e int) (matrix [][]float64, name string) {
+		name = fmt.Sprintf("%s.%d", kind, e)
+		if one := w(name + ".weight"); one != nil {
+			return one, name
 		}
 		all := w(kind + "_exps.weight")
 		rows := len(all) / len(scores)
-		return all[e*rows:][:rows]
+		return all[e*rows:][:rows], fmt.Sprintf("%s_exps.%d", kind, e)
 	}
 	y := make([]float64, r.embed)
 	for _, e := range order {
-		for i, v := range gated(of("ffn_gate", e), of("ffn_up", e), of("ffn_down", e), n) {
+		gate, gateName := of("ffn_gate", e)
+		up, upName := of("ffn_up", e)
+		down, downName := of("ffn_down", e)
+		r.see(n, layer, gateName, upName)
+		h := gated(gate, up, n)
+		r.see(h, layer, downName)
+		for i, v := range product(down, h, nil) {
 			y[i] += scores[e] / sum * v
 		}
 	}
 	if gate := w("ffn_gate_inp_shexp.weight"); gate != nil {
 		by := 1 / (1 + math.Exp(-dot(gate[0], n)))
-		for i, v := range gated(w("ffn_gate_shexp.weight"), w("ffn_up_shexp.weight"), w("ffn_down_shexp.weight"), n) {
+		r.see(n, layer, "ffn_gate_inp_shexp", "ffn_gate_shexp", "ffn_up_shexp")
+		h := gated(w("ffn_gate_shexp.weight"), w("ffn_up_shexp.weight"), n)
+		r.see(h, layer, "ffn_down_shexp")
+		for i, v := range product(w("ffn_down_shexp.weight"), h, nil) {
 			y[i] += by * v
 		}
 	}
 	return y
 }
 
-// gated is down·(silu(gate·n)·up·n).
-func gated(gate, up, down [][]float64, n []float64) []float64 {
+// gated is silu(gate·n)·up·n.
+func gated(gate, up [][]float64, n []float64) []float64 {
 	h := product(up, n, nil)
 	for j, g := range product(gate, n, nil) {
 		h[j] *= g / (1 + math.Exp(-g))
 	}
-	return product(down, h, nil)
+	return h
 }
 
 // TestExperts: experts in quantised types, with gates and ups that differ in type, in parts, with a tensor for each as older files have them:

@@ -95,7 +95,7 @@ func (p *projection) prepare(m *stage) error {
 // record multiplies rows rows; a's weights are filled in.
 func (p *projection) record(pass *gpu.Pass, rows int, a shaders.LinearArgs) {
 	if p.squares != nil {
-		p.squares.record(pass, rows, a)
+		p.squares.record(pass, rows, a.Step, a.X, a.Gain, nil)
 	}
 	for _, op := range p.ops {
 		a.Weights = op.part.weights

@@ -184,7 +184,7 @@ func (r *reference) hidden(ids []int32) [][]float64 {
 			}
 			r.see(attended, i, "attn_output")
 			if w("ffn_gate_inp.weight") != nil {
-				add(x[p], r.mixture(n, w))
+				add(x[p], r.mixture(n, i, w))
 				return
 			}
 			r.see(n, i, "ffn_gate", "ffn_up")

@@ -1,7 +1,9 @@
 package model_test
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,7 +17,8 @@ import (
 )
 
 // TestSquares compares sums of squared inputs with those the plain forward pass has, over two texts in several steps, where q, k and v, and gate
-// and up, are in one matrix and where they are not, with a head of its own and a tied one.
+// and up, are in one matrix and where they are not, with a head of its own and a tied one, and of each expert alone, in one tensor and many, with a
+// shared one and without.
 func TestSquares(t *testing.T) {
 	mixed := contentsOf(t, open(t, "oracle/arch/llama3-scaled.gguf"))
 	mixed.retype("blk.1.ffn_up.weight", gguf.F16)
@@ -23,8 +26,13 @@ func TestSquares(t *testing.T) {
 	texts := [][]int32{randomIDs(rand.New(rand.NewPCG(5, 1)), 40, 256), randomIDs(rand.New(rand.NewPCG(5, 2)), 21, 256)}
 	type piece struct{ text, first, to, outputs int }
 	steps := [][]piece{{{0, 0, 10, 0}, {1, 0, 10, 0}}, {{0, 10, 20, 10}}, {{1, 10, 20, 10}}, {{0, 20, 39, 0}}, {{0, 39, 40, 1}, {1, 20, 21, 1}}}
+	split := contentsOf(t, open(t, "oracle/arch/mixtral.gguf"))
+	split.split()
+	types := contentsOf(t, open(t, "oracle/arch/qwen2moe.gguf"))
+	types.retypeAll("up_exps", gguf.F16)
 	for name, f := range map[string]*gguf.File{
 		"qwen2": open(t, "oracle/arch/qwen2.gguf"), "mixed": mixed.file(), "tied": open(t, "oracle/arch/llama-mha-tied.gguf"),
+		"experts": open(t, "oracle/arch/qwen3moe.gguf"), "a tensor for each expert": split.file(), "shared expert": types.file(),
 	} {
 		r := newReference(t, f)
 		want, counts := map[string][]float64{}, map[string]int{}
@@ -64,11 +72,23 @@ func TestSquares(t *testing.T) {
 				seen := map[string]bool{}
 				for _, s := range all {
 					for _, tensor := range s.Tensors {
-						seen[tensor] = true
-						require.Len(t, s.Sums, len(want[tensor]), tensor)
-						assert.Equal(t, counts[tensor], s.Rows, tensor)
-						for i, v := range want[tensor] {
-							require.InEpsilon(t, v, s.Sums[i], 1e-4, "%s %s, column %d", name, tensor, i)
+						cols := len(s.Sums) / len(s.Rows)
+						for e, n := range s.Rows {
+							of := tensor
+							if len(s.Rows) > 1 {
+								of = fmt.Sprintf("%s.%d.weight", strings.TrimSuffix(tensor, ".weight"), e)
+							}
+							assert.Equal(t, counts[of], n, of)
+							seen[of] = true
+							if n == 0 {
+								require.Equal(t, make([]float32, cols), s.Sums[e*cols:][:cols], of)
+								delete(seen, of)
+								continue
+							}
+							require.Len(t, want[of], cols, of)
+							for i, v := range want[of] {
+								require.InEpsilon(t, v, s.Sums[e*cols+i], 1e-4, "%s %s, column %d", name, of, i)
+							}
 						}
 					}
 				}
@@ -77,7 +97,7 @@ func TestSquares(t *testing.T) {
 			none, err := m.TakeSquares()
 			require.NoError(t, err)
 			for _, s := range none {
-				assert.Zero(t, s.Rows)
+				assert.Equal(t, make([]int, len(s.Rows)), s.Rows)
 				assert.Zero(t, s.Sums[0])
 			}
 			m.Release()

@@ -33,7 +33,7 @@ type stage struct {
 	attentions []*shaders.Attention
 	normed     map[shaders.NormShape]*shaders.Norm
 
-	watched []*projection // those that sum their inputs up
+	watched []*squares
 
 	fed     int      // candidates of each output of its latest step, which the next may be fed from on the device
 	words   []uint32 // of the last step's input, kept for its room

@@ -13,6 +13,9 @@ type SquaresShape struct {
 	Norm    bool
 	Eps     float32
 	Outputs bool
+	// Routing, if it has experts, makes sums for each expert's matrix, over the rows that chose it; Paired is as ExpertShape's.
+	Routing Routing
+	Paired  bool
 }
 
 // SquaresOf is the shape of a Linear's inputs.
@@ -20,12 +23,28 @@ func SquaresOf(s LinearShape) SquaresShape {
 	return SquaresShape{Cols: s.K, Norm: s.Norm, Eps: s.Eps, Outputs: s.Outputs}
 }
 
-// Bytes is the size of the sums.
-func (s SquaresShape) Bytes() int { return 4 * pad(s.Cols) }
+// SquaresOfExperts is the shape of Experts' inputs.
+func SquaresOfExperts(s ExpertShape) SquaresShape {
+	return SquaresShape{Cols: s.K, Norm: s.Norm, Eps: s.Eps, Routing: s.Routing, Paired: s.Paired}
+}
+
+// Routed reports whether there are sums for each of many experts.
+func (s SquaresShape) Routed() bool { return s.Routing.Experts > 0 }
+
+// Stride is from one expert's sums to the next's, in floats: the columns, and the number of rows in them, padded.
+func (s SquaresShape) Stride() int { return pad(s.Cols) + 4 }
+
+// Bytes is the size of the sums: of padded columns, or of Stride for each expert.
+func (s SquaresShape) Bytes() int {
+	if s.Routed() {
+		return 4 * s.Stride() * s.Routing.Experts
+	}
+	return 4 * pad(s.Cols)
+}
 
 type squaresSpec struct {
 	*bindings
-	Norm     bool
+	SquaresShape
 	RowCount string
 	XVecs    int     `wgsl:"X_VECS"`
 	NormCols float32 `wgsl:"NORM_COLS"`
@@ -44,14 +63,23 @@ type Squares struct {
 
 // NewSquares compiles the kernels.
 func NewSquares(d *gpu.Device, s SquaresShape) (*Squares, error) {
+	if s.Routed() {
+		if err := s.Routing.Check(); err != nil {
+			return nil, err
+		}
+	}
+	name := "squares"
+	if s.Routed() {
+		name = "squares_experts"
+	}
 	spec := func() *squaresSpec {
-		n := &squaresSpec{&bindings{}, s.Norm, "step.rows", pad(s.Cols) / 4, float32(s.Cols), s.Eps}
+		n := &squaresSpec{&bindings{}, s, "step.rows", pad(s.Cols) / 4, float32(s.Cols), s.Eps}
 		if s.Outputs {
 			n.RowCount = "step.outputs"
 		}
 		return n
 	}
-	k, err := compile(d, "squares.wgsl", "squares", spec())
+	k, err := compile(d, "squares.wgsl", name, spec())
 	q := &Squares{device: d, shape: s, kernel: k}
 	if err == nil && s.Norm {
 		q.scale, err = compile(d, "row_scale.wgsl", "row_scale", spec())
@@ -60,8 +88,8 @@ func NewSquares(d *gpu.Device, s SquaresShape) (*Squares, error) {
 }
 
 // Run adds rows rows of x (rows × padded columns) to sums, SquaresShape.Bytes long. With Norm, gain is padded too and scales has room for a
-// float of each row; both are else nil.
-func (q *Squares) Run(p *gpu.Pass, rows int, step, x, scales, gain *gpu.Buffer, sums gpu.Binding) {
+// float of each row; both are else nil. routes are what Route left, nil without Routing.
+func (q *Squares) Run(p *gpu.Pass, rows int, step, x, scales, gain, routes *gpu.Buffer, sums gpu.Binding) {
 	if rows == 0 {
 		return
 	}
@@ -71,7 +99,12 @@ func (q *Squares) Run(p *gpu.Pass, rows int, step, x, scales, gain *gpu.Buffer, 
 		p.Dispatch(q.scale, q.device.Grid1(rows), s, x.Whole(), scales.Whole())
 		b = append(b, scales.Whole(), gain.Whole())
 	}
-	p.Dispatch(q.kernel, q.device.Grid1(ceilDiv(pad(q.shape.Cols), squaresColumns)), append(b, sums)...)
+	grid := q.device.Grid1(ceilDiv(pad(q.shape.Cols), squaresColumns))
+	if q.shape.Routed() {
+		b = append(b, routes.Whole())
+		grid = [3]uint32{grid[0], uint32(q.shape.Routing.Experts), 1}
+	}
+	p.Dispatch(q.kernel, grid, append(b, sums)...)
 }
 
 // SquaresRef is the reference of Squares: what rows of x, end to end, add to each column. gain is nil without Norm.

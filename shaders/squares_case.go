@@ -17,7 +17,63 @@ func squaresCases() []Case {
 			return b.squares(SquaresShape{Cols: c.cols, Norm: c.norm, Eps: 1e-5, Outputs: c.outputs}, c.rows)
 		}})
 	}
+	for _, c := range []struct {
+		experts, used, cols, rows int
+		norm, paired              bool
+		pick                      string
+	}{{1, 1, 1, 1, false, false, ""}, {5, 2, 100, 17, true, false, ""}, {8, 2, 96, 40, false, true, "one"}, {33, 3, 544, 7, false, true, ""}} {
+		s := SquaresShape{Cols: c.cols, Norm: c.norm, Eps: 1e-5, Routing: Routing{Experts: c.experts, Used: c.used, Scale: 1}, Paired: c.paired}
+		cases = append(cases, Case{fmt.Sprintf("squares of %d of %d experts, %d rows of %d, norm %v, paired %v %s", c.used, c.experts, c.rows, c.cols, c.norm, c.paired, c.pick),
+			false, func(b *bench) error { return b.expertSquares(s, c.rows, c.pick) }})
+	}
 	return cases
+}
+
+// expertSquares adds twice, to sums that are there.
+func (b *bench) expertSquares(s SquaresShape, rows int, pick string) error {
+	c, err := b.routing(s.Routing, rows, pick)
+	if err != nil {
+		return err
+	}
+	inputs := rows
+	if s.Paired {
+		inputs *= s.Routing.Used
+	}
+	x, before := b.normals(inputs*s.Cols), b.normals(s.Routing.Experts*s.Stride())
+	var gain []float32
+	var gb, scales *gpu.Buffer
+	if s.Norm {
+		gain = b.normals(s.Cols)
+		gb, scales = b.rows("gain", gain, s.Cols), b.buffer("scales", make([]byte, 4*rows))
+	}
+	xb, y := b.rows("x", x, s.Cols), b.buffer("y", floatBytes(before))
+	q, err := NewSquares(b.device, s)
+	if err != nil {
+		return err
+	}
+	got, err := b.submit(y, 4*len(before), func(p *gpu.Pass) {
+		c.route.Run(p, rows, b.step, c.logits, c.routes)
+		for range 2 {
+			q.Run(p, rows, b.step, xb, scales, gb, c.routes, y.Whole())
+		}
+	})
+	if err != nil {
+		return err
+	}
+	want := before
+	for pair, expert := range c.experts {
+		row := pair
+		if !s.Paired {
+			row /= s.Routing.Used
+		}
+		at := expert * s.Stride()
+		for k, sum := range SquaresRef(x[row*s.Cols:][:s.Cols], gain, s.Cols, s.Eps) {
+			want[at+k] += float32(2 * sum)
+		}
+		want[at+pad(s.Cols)] += 2
+	}
+	b.compare(got, want, 1, 1, 1e-5) // the sums' rounding
+	return nil
 }
 
 // squares adds twice, to sums that are there, beside others' sums that must stay.
@@ -46,7 +102,7 @@ func (b *bench) squares(s SquaresShape, rows int) error {
 	}
 	got, err := b.submit(y, 4*len(before), func(p *gpu.Pass) {
 		for range 2 {
-			q.Run(p, rows, b.step, xb, scales, gb, y.Slice(4*64, uint64(s.Bytes())))
+			q.Run(p, rows, b.step, xb, scales, gb, nil, y.Slice(4*64, uint64(s.Bytes())))
 		}
 	})
 	if err != nil {

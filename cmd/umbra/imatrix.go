@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"path/filepath"
+	"slices"
 
 	"umbra/model"
 	"umbra/model/imatrix"
@@ -92,6 +94,9 @@ func (i *imatrixCommand) Run(c *console) error {
 		return err
 	}
 	value, spread := nll.Perplexity()
+	if name, n := rare(m); n > 0 {
+		c.say("%d experts' matrices saw no token, some of %s: without importance umbra quantize treats their columns alike; read a longer text", n, name)
+	}
 	c.say("%s: %d tensors, %s; perplexity %.4f +- %.4f", i.Output, len(m.Entries), plural(len(windows)*(i.Context-1), "token row"), value, spread)
 	return nil
 }
@@ -100,8 +105,8 @@ func (i *imatrixCommand) Run(c *console) error {
 type squareSums map[string]*squareSum
 
 type squareSum struct {
-	sums []float64
-	rows int
+	sums []float64 // by matrix and column
+	rows []int     // by matrix
 }
 
 // take adds what a model has summed up.
@@ -113,10 +118,12 @@ func (q squareSums) take(m *model.Model) error {
 	for _, s := range all {
 		for _, name := range s.Tensors {
 			if q[name] == nil {
-				q[name] = &squareSum{sums: make([]float64, len(s.Sums))}
+				q[name] = &squareSum{sums: make([]float64, len(s.Sums)), rows: make([]int, len(s.Rows))}
 			}
 			e := q[name]
-			e.rows += s.Rows
+			for i, n := range s.Rows {
+				e.rows[i] += n
+			}
 			for k, v := range s.Sums {
 				e.sums[k] += float64(v)
 			}
@@ -131,12 +138,24 @@ func (q squareSums) matrix() (*imatrix.Matrix, error) {
 	for name, e := range q {
 		for k, v := range e.sums {
 			if math.IsNaN(v) || v > math.MaxFloat32 {
-				return nil, fmt.Errorf("tensor %q: the squares of column %d of its inputs add up to %v; is the model damaged?", name, k, v)
+				return nil, fmt.Errorf("tensor %q: the squares of column %d of its inputs add up to %v; is the model damaged?", name, k%(len(e.sums)/len(e.rows)), v)
 			}
 		}
-		if err := m.Add(name, e.sums, e.rows); err != nil {
+		if err := m.Add(name, e.sums, e.rows...); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
+}
+
+// rare counts matrices of experts that no token row came to, and names the first tensor with one.
+func rare(m *imatrix.Matrix) (name string, n int) {
+	for _, x := range slices.Sorted(maps.Keys(m.Entries)) {
+		if k := m.Entries[x].Unseen(); k > 0 {
+			if n += k; name == "" {
+				name = x
+			}
+		}
+	}
+	return name, n
 }

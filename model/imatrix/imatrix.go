@@ -40,24 +40,39 @@ func (e *Entry) Weights(matrix int) []float32 {
 	return w
 }
 
-// Add adds to the entry of a tensor of one matrix: sums of squares over rows token rows, one value per column. It gives an
-// error if the entry has other columns or several matrices. Keep the sums of a long text in float64 and add them once: these are
-// float32.
-func (m *Matrix) Add(name string, sums []float64, rows int) error {
+// Unseen is how many of its matrices no token reached.
+func (e *Entry) Unseen() (n int) {
+	for _, c := range e.Counts {
+		if c == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Add adds to the entry of a tensor: sums of squares, by matrix and column, over rows token rows of each matrix. It gives an error if the
+// entry has other columns or matrices. Keep the sums of a long text in float64 and add them once: these are float32.
+func (m *Matrix) Add(name string, sums []float64, rows ...int) error {
+	if len(rows) == 0 || len(sums)%len(rows) != 0 {
+		return fmt.Errorf("imatrix: %q: %d sums are no whole columns of %d matrices", name, len(sums), len(rows))
+	}
+	cols := len(sums) / len(rows)
 	if m.Entries == nil {
 		m.Entries = map[string]*Entry{}
 	}
 	e := m.Entries[name]
 	if e == nil {
-		e = &Entry{Cols: len(sums), Sums: make([]float32, len(sums)), Counts: make([]float32, 1)}
+		e = &Entry{Cols: cols, Sums: make([]float32, len(sums)), Counts: make([]float32, len(rows))}
 		m.Entries[name] = e
 	}
-	if e.Cols != len(sums) || len(e.Counts) != 1 {
-		return fmt.Errorf("imatrix: %q has %d × %d sums, not %d × 1", name, e.Cols, len(e.Counts), len(sums))
+	if e.Cols != cols || len(e.Counts) != len(rows) {
+		return fmt.Errorf("imatrix: %q has %d × %d sums, not %d × %d", name, e.Cols, len(e.Counts), cols, len(rows))
 	}
 	for i, s := range sums {
 		e.Sums[i] = float32(float64(e.Sums[i]) + s)
 	}
-	e.Counts[0] += float32(rows)
+	for i, n := range rows {
+		e.Counts[i] += float32(n)
+	}
 	return nil
 }

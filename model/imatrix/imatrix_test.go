@@ -16,7 +16,8 @@ func TestRoundTrip(t *testing.T) {
 	m := &Matrix{Datasets: []string{"a.txt", "b.txt"}, Chunks: 7, ChunkSize: 512}
 	require.NoError(t, m.Add("blk.0.attn_q.weight", []float64{8, 0, 2}, 4))
 	require.NoError(t, m.Add("blk.0.attn_q.weight", []float64{0, 4, 2}, 4))
-	m.Entries["blk.0.ffn_down_exps.weight"] = &Entry{Cols: 2, Sums: []float32{6, 9, 0, 0}, Counts: []float32{3, 0}}
+	require.NoError(t, m.Add("blk.0.ffn_down_exps.weight", []float64{4, 8, 0, 0}, 1, 0))
+	require.NoError(t, m.Add("blk.0.ffn_down_exps.weight", []float64{2, 1, 0, 0}, 2, 0))
 	path := filepath.Join(t.TempDir(), "m.gguf")
 	require.NoError(t, m.Save(path))
 	got, err := Load(path)
@@ -26,10 +27,13 @@ func TestRoundTrip(t *testing.T) {
 	experts := got.Entries["blk.0.ffn_down_exps.weight"]
 	assert.Equal(t, []float32{2, 3}, experts.Weights(0))
 	assert.Equal(t, []float32{1, 1}, experts.Weights(1), "no token came to this one")
+	assert.Equal(t, 1, experts.Unseen())
 	assert.Equal(t, []float32{6, 9, 0, 0}, experts.Sums, "Weights gives a copy")
 
 	assert.ErrorContains(t, got.Add("blk.0.attn_q.weight", []float64{1}, 1), `"blk.0.attn_q.weight" has 3 × 1 sums, not 1 × 1`)
-	assert.Error(t, got.Add("blk.0.ffn_down_exps.weight", []float64{1, 1}, 1))
+	assert.ErrorContains(t, got.Add("blk.0.ffn_down_exps.weight", []float64{1, 1}, 1), "has 2 × 2 sums, not 2 × 1")
+	assert.ErrorContains(t, got.Add("x", []float64{1, 1, 1}, 1, 1), "3 sums are no whole columns of 2 matrices")
+	assert.ErrorContains(t, got.Add("x", nil), "of 0 matrices")
 }
 
 // The tensors' names, types and shapes are those that llama.cpp's tool writes and reads.

@@ -67,7 +67,7 @@ func PlanFor(f *gguf.File, o Options) (Plan, error) {
 	}
 	var p Plan
 	model := modelOf(f)
-	used, again, lost := 0, map[gguf.Type]int{}, []string(nil)
+	used, again, lost, unseen := 0, map[gguf.Type]int{}, []string(nil), []string(nil)
 	for _, t := range f.Tensors {
 		to, ok, err := t.Type, false, error(nil)
 		if o.Mix.Name != "" {
@@ -89,34 +89,45 @@ func PlanFor(f *gguf.File, o Options) (Plan, error) {
 			}
 			if x.entry != nil {
 				used++
+				if n := x.entry.Unseen(); n > 0 {
+					unseen = append(unseen, fmt.Sprintf("%s (%d of %d)", t.Name, n, len(x.entry.Counts)))
+				}
 			} else {
 				lost = append(lost, t.Name)
 			}
 		}
 		p.Tensors = append(p.Tensors, x)
 	}
-	p.warn(f, again, lost)
+	p.warn(again, lost, unseen)
 	if o.Importance != nil && used == 0 && len(lost) > 0 {
 		return Plan{}, fmt.Errorf("quantize: none of the importance matrix's %d entries is one of this model's tensors; it was made with another model", len(o.Importance.Entries))
 	}
 	return p, nil
 }
 
-// warn notes what was lost before, and what is quantised without an importance though there is a matrix.
-func (p *Plan) warn(f *gguf.File, again map[gguf.Type]int, lost []string) {
+// warn notes what was lost before, and what is quantised without an importance though there is a matrix: lost are whole tensors, unseen those
+// with experts that no token reached.
+func (p *Plan) warn(again map[gguf.Type]int, lost, unseen []string) {
 	for _, t := range quant.Types() {
 		if n := again[t]; n > 0 {
 			p.Warnings = append(p.Warnings, fmt.Sprintf("%d tensors are quantised already (%v): what that lost stays lost; better quantise from F32, F16 or BF16 if you can", n, t))
 		}
 	}
 	if len(lost) > 0 {
-		names := lost[:min(3, len(lost))]
-		more := ""
-		if n := len(lost) - len(names); n > 0 {
-			more = fmt.Sprintf(" and %d more", n)
-		}
-		p.Warnings = append(p.Warnings, fmt.Sprintf("the importance matrix has no entry for %s%s; they are quantised without", strings.Join(names, ", "), more))
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the importance matrix has no entry for %s; they are quantised without", some(lost)))
 	}
+	if len(unseen) > 0 {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("the importance matrix has counted no token for experts of %s; these are quantised without", some(unseen)))
+	}
+}
+
+// some are the first few of many names.
+func some(names []string) string {
+	first := strings.Join(names[:min(3, len(names))], ", ")
+	if n := len(names) - 3; n > 0 {
+		first += fmt.Sprintf(" and %d more", n)
+	}
+	return first
 }
 
 // entryOf returns a tensor's entry, nil if there is none.
