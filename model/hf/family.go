@@ -20,6 +20,7 @@ type family struct {
 	layer      map[string]string // modules of a layer that are called otherwise than in layerNames
 	top        map[string]string // modules outside that are called otherwise than in topNames
 	keys       func(k *keys)     // metadata beyond what all have
+	defaults   map[string]any    // what transformers' class has where config.json says nothing, and published files do not
 }
 
 // layerNames and topNames are the modules of most models, and what GGUF calls their tensors.
@@ -62,7 +63,7 @@ var families = []family{
 	{types: []string{"qwen3_moe"}, arch: "qwen3moe", acts: silu, layer: experts, keys: qwenExperts},
 	{types: []string{"gemma"}, arch: "gemma", acts: append([]string{"gelu"}, geluTanh...), gain1: true, tied: true, keys: gemma},
 	{types: []string{"gemma2"}, arch: "gemma2", acts: geluTanh, gain1: true, tied: true, layer: sandwich, keys: gemma2},
-	{types: []string{"gemma3_text", "gemma3"}, arch: "gemma3", acts: geluTanh, gain1: true, tied: true, layer: sandwich, keys: gemma3},
+	{types: []string{"gemma3_text", "gemma3"}, arch: "gemma3", acts: geluTanh, gain1: true, tied: true, layer: sandwich, keys: gemma3, defaults: gemma3Defaults},
 	{types: []string{"phi"}, arch: "phi2", acts: geluTanh, biased: true, keys: phi2, top: map[string]string{"final_layernorm": "output_norm"},
 		layer: map[string]string{"self_attn.dense": "attn_output", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down"}},
 	{types: []string{"phi3"}, arch: "phi3", acts: silu, keys: phi3, layer: map[string]string{"self_attn.qkv_proj": "attn_qkv", "mlp.gate_up_proj": "ffn_up"}},
@@ -106,6 +107,16 @@ func familyOf(c object) (*family, object, error) {
 	for i := range families {
 		if slices.Contains(families[i].types, kind) {
 			f := &families[i]
+			values := maps.Clone(f.defaults)
+			if values == nil {
+				values = map[string]any{}
+			}
+			for name, v := range c.values {
+				if v != nil {
+					values[name] = v
+				}
+			}
+			c.values = values
 			c.need(f.acts, " with model_type "+kind, "hidden_activation", "hidden_act", "activation_function")
 			return f, c, *c.first
 		}

@@ -45,8 +45,10 @@ func (f *folder) assemble() (*gguf.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.openShards(); err != nil {
-		return nil, err
+	if f.shards == nil {
+		if err := f.openShards(); err != nil {
+			return nil, err
+		}
 	}
 	m := &model{folder: f, family: family, config: config, arch: family.arch}
 	if m.tensors, err = m.layOut(); err != nil {

@@ -63,6 +63,9 @@ func (m *model) groups() (map[string]*group, error) {
 			}
 			s := storedRows(shard, t)
 			if n.module == "mlp.experts.gate_up_proj" && n.field == "" && len(t.Shape) == 3 && n.layer >= 0 { // experts already stacked, gate above up
+				if t.Shape[1]%2 != 0 {
+					return nil, fmt.Errorf("hf: tensor %q has shape %v, want as many rows of gate as of up", t.Name, t.Shape)
+				}
 				gate, up := m.splitExperts(n, s)
 				groups[gate.name], groups[up.name] = gate, up
 				continue

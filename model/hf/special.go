@@ -1,6 +1,7 @@
 package hf
 
 import (
+	"encoding/json"
 	"math"
 	"strings"
 )
@@ -48,6 +49,13 @@ func gemma2(k *keys) {
 	k.number("final_logit_softcapping", c.number(30, "final_logit_softcapping"))
 	k.windows(4096, 2)
 	k.attentionScale(46)
+}
+
+// gemma3Defaults are those of transformers' Gemma3TextConfig. Published models of text and images have little else in their text_config.
+var gemma3Defaults = map[string]any{
+	"num_attention_heads": json.Number("8"), "num_key_value_heads": json.Number("4"), "head_dim": json.Number("256"),
+	"max_position_embeddings": json.Number("131072"), "rms_norm_eps": json.Number("1e-6"), "rope_theta": json.Number("1e6"),
+	"rope_local_base_freq": json.Number("1e4"), "query_pre_attn_scalar": json.Number("256"), "hidden_activation": "gelu_pytorch_tanh",
 }
 
 func gemma3(k *keys) {

@@ -340,7 +340,16 @@ func (w *words) unigram() {
 
 // wordPieces is words and their parts, of which GGUF's "bert" marks the words, where tokenizer.json marks the parts.
 func (w *words) wordPieces() {
-	w.normal("BertNormalizer")
+	for _, n := range w.normal("BertNormalizer") {
+		lower := n.boolean(true, "lowercase")
+		w.set("tokenizer.ggml.normalizer.lowercase", lower)
+		w.set("tokenizer.ggml.normalizer.strip_accents", n.boolean(lower, "strip_accents"))
+		for _, name := range []string{"clean_text", "handle_chinese_chars"} {
+			if !n.boolean(true, name) {
+				n.fail("%s false is not supported", name)
+			}
+		}
+	}
 	w.set("tokenizer.ggml.model", "bert")
 	w.set("tokenizer.ggml.pre", "default")
 	prefix := w.inner.text("##", "continuing_subword_prefix")
