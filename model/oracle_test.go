@@ -148,7 +148,8 @@ func TestGopherLogits(t *testing.T) {
 }
 
 // geluModels are those with GELU: llama.cpp takes it from a table of f16 numbers at f16 points, which moves logits by up to 2.9e-3. With
-// such a table, TestReference is within 5e-4 of them.
+// such a table, TestReference is within 5e-4 of them; TestExactGELU has umbra's within 5e-5 of GELU itself. So theirs is the one
+// tolerance of f32 KV above 2e-3.
 var geluModels = []string{"gemma", "gemma2", "gemma3", "gpt2", "phi2", "starcoder2"}
 
 // everyBlock are models that between them have every kind of block: soft caps, windows, norms after, LayerNorm, fused matrices, learned positions,
@@ -156,8 +157,8 @@ var geluModels = []string{"gemma", "gemma2", "gemma3", "gpt2", "phi2", "starcode
 var everyBlock = []string{"gemma2", "gpt2", "qwen2moe"}
 
 // TestArchitectures compares tiny random models of each architecture and variant with llama.cpp's logits, in both
-// shapes of kernels: sequences whole, chunked, token by token, and together. The tolerance is five units of the oracle's last digit where
-// llama.cpp rounds no more than we do; what f16 and int8 pages add is their rounding. Compiling kernels takes lavapipe most of the time, so
+// shapes of kernels: sequences whole, chunked, token by token, and together. The tolerance is five units of the oracle's last digit, 5e-5,
+// where 2e-3 would do, but for GELU (geluModels); what f16 and int8 pages add is their rounding. Compiling kernels takes lavapipe most of the time, so
 // but with UMBRA_SOAK=1 only models that between them have every kind of block run on wide kernels, other pages, token by token, and whole
 // sequences alone.
 func TestArchitectures(t *testing.T) {

@@ -25,7 +25,7 @@ func (imatrixCommand) Help() string {
 model reads a text: umbra quantize --imatrix then keeps those weights exact that count. A text of the
 kind that the model is for is best, some 50 000 tokens or more. The text runs in windows without
 overlap, as with umbra perplexity, whose figure is given too. Inputs of the last matrix, to logits, are
-those of scored tokens alone. The file is in llama.cpp's format.
+those of scored tokens alone. Each expert of a mixture has sums of its own. The file is in llama.cpp's format.
 
 Examples:
   umbra imatrix -m model.gguf -f text.txt -o model.imatrix.gguf
