@@ -171,9 +171,9 @@ func (q *squares) take(raw []byte) []Squares {
 }
 
 // sources are the names of the tensors that a matrix is made of.
-func (w *matrix) sources() (names []string) {
-	for k, t := range w.tensors {
-		if k > 0 && w.halved != nil {
+func (m *matrix) sources() (names []string) {
+	for k, t := range m.tensors {
+		if k > 0 && m.halved != nil {
 			break
 		}
 		names = append(names, t.Name)
