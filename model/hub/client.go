@@ -32,6 +32,9 @@ func newClient(endpoint, token string) (*client, error) {
 		endpoint = DefaultEndpoint
 	}
 	u, err := url.Parse(strings.TrimSuffix(endpoint, "/"))
+	if err == nil {
+		endpoint = u.Redacted()
+	}
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" {
 		return nil, fmt.Errorf("endpoint %q is not the URL of a hub; give one as %s", endpoint, DefaultEndpoint)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,11 +15,8 @@ import (
 	"time"
 )
 
-// Endings of names in a folder that is on its way, and of one that has been replaced.
-const (
-	partial   = ".part"
-	oldSuffix = ".old"
-)
+// partial is how the name of a file ends that has not come whole.
+const partial = ".part"
 
 // magic is what a GGUF file begins with.
 const magic = "GGUF"
@@ -45,9 +43,12 @@ type fetch struct {
 // run ends when the file has its name, whole and verified. After an error what came is kept, but if it is wrong.
 func (f *fetch) run(ctx context.Context) (err error) {
 	path := filepath.Join(f.folder, f.want.name())
-	if info, err := os.Stat(path); err == nil { // it has its name, so it is what it should be
+	if info, err := os.Stat(path); err == nil && info.Size() == f.want.Size { // it has its name, so it is what it should be
 		f.moved(info.Size())
 		return nil
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // unless somebody has cut it short
+		return err
 	}
 	if f.file, err = os.OpenFile(path+partial, os.O_RDWR|os.O_CREATE, 0o644); err != nil {
 		return err
@@ -180,6 +181,7 @@ func strong(etag string) bool { return strings.HasPrefix(etag, `"`) }
 // accept checks what a server is about to send, and makes room for it: behind what is there, or in its place.
 func (f *fetch) accept(r *http.Response) error {
 	total, etag := r.ContentLength, r.Header.Get("ETag")
+	before := *f.want
 	switch r.StatusCode {
 	case http.StatusOK:
 		if f.at > 0 { // it knows no ranges, or the file is another now
@@ -213,7 +215,9 @@ func (f *fetch) accept(r *http.Response) error {
 	if f.want.Size < 0 && !f.hashed() && r.ProtoMajor < 2 && len(r.TransferEncoding) == 0 {
 		return permanent{errors.New("the server does not say how long it is, so whether it is whole could not be told; give --sha256")}
 	}
-	f.want.ETag = etag
+	if f.want.ETag = etag; *f.want == before {
+		return nil
+	}
 	return f.save()
 }
 

@@ -21,7 +21,7 @@ var ErrAbsent = errors.New("not downloaded")
 //
 //	hf/OWNER/REPOSITORY[@REVISION]/MODEL/   a model's files, and umbra.json, which says what they are
 //	url/HOST/HASH/                          the same of a model by URL
-//	partial/...                             those that are on their way, at the same places, and locks
+//	partial/..., lock/..., old/...          at the same places, those that are on their way, who pulls them, and what is about to be removed
 type Store struct{ Root string }
 
 // Default is the store that $UMBRA_MODELS names, or else umbra/models in os.UserCacheDir.
@@ -36,9 +36,10 @@ func Default() (Store, error) {
 	return Store{filepath.Join(dir, "umbra", "models")}, nil
 }
 
-// at is where a model is, partialAt where it is on its way.
+// at is where a model is, partialAt where it is on its way, and oldAt where it goes before it is removed.
 func (s Store) at(place string) string        { return filepath.Join(s.Root, filepath.FromSlash(place)) }
 func (s Store) partialAt(place string) string { return s.at("partial/" + place) }
+func (s Store) oldAt(place string) string     { return s.at("old/" + place) }
 
 // says is deferred by what is exported, for errors to say whose they are.
 func says(err *error) {

@@ -153,6 +153,7 @@ func TestUpdate(t *testing.T) {
 	require.ErrorContains(t, err, "has 10 bytes, not 600; remove it and pull it again")
 	_, err = s.Pull(t.Context(), "hf:o/r", f.options())
 	require.NoError(t, err)
+	assert.Equal(t, three, read(t, second))
 	require.NoError(t, os.Remove(second))
 	_, err = s.Locate("hf:o/r")
 	require.ErrorContains(t, err, "is gone; pull it again: umbra pull hf:o/r")
@@ -273,6 +274,7 @@ func TestRefusals(t *testing.T) {
 	for _, endpoint := range []string{"hub", "ftp://x", "https://me:pw@x", "https://x?y=1"} {
 		_, err := s.Pull(t.Context(), "hf:o/r", Options{Endpoint: endpoint})
 		assert.ErrorContains(t, err, "is not the URL of a hub")
+		assert.NotContains(t, err.Error(), "pw")
 	}
 	for _, bad := range []string{"../../a.gguf", "/etc/a.gguf", "x/../../../a.gguf", `..\a.gguf`, "a\x00.gguf"} {
 		f.set(func() {
@@ -297,6 +299,31 @@ func TestRefusals(t *testing.T) {
 	plain, _ := http.NewRequest(http.MethodGet, "http://a/", nil)
 	assert.ErrorContains(t, checkRedirect(plain, []*http.Request{secure}), "redirected from https to http://a")
 	assert.NoError(t, checkRedirect(secure, []*http.Request{plain}))
+}
+
+// TestOddNames: files whose names less their ending would mean other folders, or those of locks, stay in folders of their own.
+func TestOddNames(t *testing.T) {
+	f, s := newFake(t), Store{t.TempDir()}
+	odd := []string{"a.gguf", "...gguf", "..gguf", ".gguf", "....gguf", "a.old.gguf", "a.lock.gguf", "%2E.gguf", "sub/...gguf"}
+	for i, name := range odd {
+		f.files[name] = gguf(100+i, uint64(i))
+	}
+	for range 2 { // the second replaces what the first has brought
+		for i, name := range odd {
+			m, err := s.Pull(t.Context(), "hf:o/r:"+name, f.options())
+			require.NoError(t, err, name)
+			assert.Equal(t, filepath.Join(s.Root, "hf", "o", "r"), filepath.Dir(m.Folder()), name)
+			f.set(func() { f.files[name] = gguf(200+i, uint64(i)) })
+		}
+		all, err := s.List()
+		require.NoError(t, err)
+		assert.Len(t, all, len(odd))
+		for _, m := range all {
+			path, err := s.Locate(m.Name)
+			require.NoError(t, err, m.Name)
+			assert.EqualValues(t, m.Size(), len(read(t, path)), m.Name)
+		}
+	}
 }
 
 // TestTogether: several pulls of one model at once bring it once, whole.

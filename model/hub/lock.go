@@ -16,7 +16,7 @@ const patience = time.Second
 // lock keeps other processes, and other goroutines, from a model until unlock. It calls waits, once, if that takes long. The system gives a lock
 // back when its process ends, however it does. Its file stays: without it, two could each lock a file of that name.
 func (s Store) lock(ctx context.Context, place string, waits func()) (unlock func(), err error) {
-	file := s.partialAt(place + ".lock")
+	file := s.at("lock/" + place + ".lock")
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return nil, fmt.Errorf("%w", err)
 	}

@@ -116,7 +116,11 @@ func (r ref) place() string {
 	return "hf/" + r.repo + "@" + flat(r.revision)
 }
 
-// flat makes one element of a path of a text that may have slashes in it; different texts give different elements.
+// flat makes one element of a path of a text that may have slashes in it; different texts give different elements. None is one that means
+// another folder, as ".." does: a file may be called "...gguf".
 func flat(text string) string {
+	if strings.Trim(text, ". ") == "" {
+		return "%" + strings.NewReplacer(".", "%2E", " ", "%20").Replace(text)
+	}
 	return strings.NewReplacer("%", "%25", "/", "%2F").Replace(text)
 }

@@ -56,8 +56,8 @@ func (s Store) stage(m *Model) error {
 
 // replace gives a staged model its name, in place of what has it.
 func (s Store) replace(m *Model) error {
-	final, staged, old := s.at(m.place), m.folder, s.partialAt(m.place+oldSuffix)
-	if err := errors.Join(os.RemoveAll(old), os.MkdirAll(filepath.Dir(final), 0o755)); err != nil {
+	final, staged, old := s.at(m.place), m.folder, s.oldAt(m.place)
+	if err := errors.Join(os.RemoveAll(old), os.MkdirAll(filepath.Dir(old), 0o755), os.MkdirAll(filepath.Dir(final), 0o755)); err != nil {
 		return err
 	}
 	if err := os.Rename(final, old); err != nil && !errors.Is(err, fs.ErrNotExist) {

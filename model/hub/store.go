@@ -91,7 +91,8 @@ func find(here []Model, r ref) (Model, error) {
 	v, _, err := choose(all, r.repo, r.pick)
 	if err != nil {
 		for _, o := range all { // nothing of it is here: that it is nowhere is not said
-			if r.pick == "" || o.has(r.pick) || strings.EqualFold(o.label, r.pick) {
+			named := o.has(func(file string) bool { return path.Base(file) == r.pick })
+			if r.pick == "" || named || strings.EqualFold(o.label, r.pick) {
 				return Model{}, err
 			}
 		}
@@ -144,7 +145,7 @@ func (s Store) Remove(ctx context.Context, name string, say func(string)) (m Mod
 	}
 	defer unlock()
 	// First it loses its name, so that nobody finds half of it.
-	gone := s.partialAt(m.place + oldSuffix)
+	gone := s.oldAt(m.place)
 	if err := errors.Join(os.RemoveAll(gone), os.MkdirAll(filepath.Dir(gone), 0o755)); err != nil {
 		return m, err
 	}

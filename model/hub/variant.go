@@ -100,7 +100,8 @@ func choose(all []variant, repo, pick string) (v variant, why string, err error)
 	var some []variant
 	if pick != "" {
 		for _, is := range []func(v variant) bool{
-			func(v variant) bool { return v.has(pick) },
+			func(v variant) bool { return v.has(func(path string) bool { return path == pick }) },
+			func(v variant) bool { return v.has(func(file string) bool { return path.Base(file) == pick }) },
 			func(v variant) bool { return v.stem == pick || path.Base(v.stem) == pick },
 			label(pick), label("UD-" + pick),
 		} {
@@ -130,9 +131,9 @@ func choose(all []variant, repo, pick string) (v variant, why string, err error)
 	return some[0], why, nil
 }
 
-// has reports whether a file, by its path or its last element, is one of the variant's.
-func (v variant) has(name string) bool {
-	return slices.ContainsFunc(v.files, func(f File) bool { return f.Path == name || path.Base(f.Path) == name })
+// has reports whether one of the variant's files is meant, by its path.
+func (v variant) has(is func(path string) bool) bool {
+	return slices.ContainsFunc(v.files, func(f File) bool { return is(f.Path) })
 }
 
 // offers lists variants by their labels, or where a label is not theirs alone by file.
