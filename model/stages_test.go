@@ -175,12 +175,18 @@ func TestStageLost(t *testing.T) {
 	m, err := model.NewAt(places, open(t, "oracle/arch/qwen2.gguf"), model.Options{Sequences: 1, BatchTokens: 32, Blocks: 2, Context: 32, MicroBatch: 8})
 	require.NoError(t, err)
 	defer m.Release()
-	b := sequence(make([]int32, 32), 0, []int32{0, 1}, batch.WantToken)
+	b := sequence(make([]int32, 31), 0, []int32{0, 1}, batch.WantToken)
 	b.Sequences[0].Outputs = 1
 	f, err := m.Launch(b)
 	require.NoError(t, err)
+	ids := make([]int32, 32)
+	ids[31] = ^0
+	fed, err := m.Launch(sequence(ids, 31, []int32{0, 1}, batch.WantToken))
+	require.NoError(t, err)
 	places[1].Device.Release()
 	_, err = f.Wait()
+	_, behind := fed.Wait()
+	assert.ErrorContains(t, behind, "model: the batch before, which feeds this one, has failed: ")
 	for range 2 {
 		require.ErrorIs(t, err, gpu.ErrReleased)
 		info := places[1].Device.Info()
