@@ -11,7 +11,7 @@ import (
 )
 
 // FuzzOpen gives real weights with any configuration and tokenizer: these are refused, or make a file whose tensors can be read. Weights stay
-// mapped, and no file is written for an input: that, and going through large ones to make them smaller, once left nothing for trying.
+// mapped, and no file is written for an input.
 func FuzzOpen(f *testing.F) {
 	weights := map[string][]*safetensors.File{}
 	for _, name := range []string{"qwen2", "gemma2", "phi3-longrope", "gpt2", "mixtral"} {
