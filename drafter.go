@@ -10,6 +10,7 @@ import (
 	"umbra/model"
 	"umbra/scheduler"
 	"umbra/scheduler/batch"
+	"umbra/scheduler/grammar"
 	"umbra/scheduler/pace"
 	"umbra/scheduler/sample"
 )
@@ -49,9 +50,10 @@ type drafted struct {
 type drafting struct {
 	*drafted
 	ask     *scheduler.Ask
-	text    []int32 // known, and what the draft goes on with
-	chance  float64 // that all proposed so far are accepted
-	stopped bool    // no more is proposed
+	text    []int32          // known, and what the draft goes on with
+	chance  float64          // that all proposed so far are accepted
+	grammar *grammar.Matcher // where text is in its grammar; nil: it has none
+	stopped bool             // no more is proposed
 }
 
 const (
@@ -113,7 +115,12 @@ func (d *drafter) begin(asks []scheduler.Ask) (open []*drafting) {
 				continue
 			}
 		}
-		open = append(open, &drafting{drafted: x, ask: a, text: a.Tokens[:len(a.Tokens):len(a.Tokens)], chance: 1})
+		o := &drafting{drafted: x, ask: a, text: a.Tokens[:len(a.Tokens):len(a.Tokens)], chance: 1}
+		if a.Grammar != nil {
+			m := *a.Grammar
+			o.grammar = &m
+		}
+		open = append(open, o)
 	}
 	for k, x := range d.known {
 		if d.turn-x.turn > staleTurns {
@@ -208,7 +215,7 @@ func (x *drafting) settle() {
 func (d *drafter) passes(open []*drafting) (passes int, err error) {
 	blind, candidates := d.blind, greedyCandidates
 	for _, x := range open {
-		if !x.ask.Sampling.Greedy() || x.ask.Sampling.Penalises() {
+		if !x.ask.Sampling.Greedy() || x.ask.Sampling.Penalises() || x.grammar != nil {
 			blind, candidates = false, sampledCandidates
 		}
 	}
@@ -303,9 +310,19 @@ func (d *drafter) launch(open []*drafting, n, candidates int) (sequences []*draf
 // take takes what a pass gave: a proposal, where it is worth a row of the step. Once one is not, none after it is made; whether one
 // is does not depend on what was drawn.
 func (x *drafting) take(out batch.Output, level int, d *drafter) error {
-	id, odds, top, err := x.sampler.Propose(sample.Candidates{IDs: out.TopIDs, Logits: out.TopLogits}, x.text)
+	c := sample.Candidates{IDs: out.TopIDs, Logits: out.TopLogits}
+	if x.grammar != nil {
+		if c = x.fitting(c); len(c.IDs) == 0 {
+			x.stopped = true
+			return nil
+		}
+	}
+	id, odds, top, err := x.sampler.Propose(c, x.text)
 	if err != nil {
 		return err
+	}
+	if x.grammar != nil {
+		x.grammar.Advance(id) // it is one that fits
 	}
 	x.text = append(x.text, id)
 	if x.stopped || level >= x.ask.Most {
@@ -323,4 +340,14 @@ func (x *drafting) take(out batch.Output, level int, d *drafter) error {
 	p := &x.ask.Proposal
 	p.Tokens, p.Odds, p.Classes = append(p.Tokens, id), append(p.Odds, odds), append(p.Classes, class)
 	return nil
+}
+
+// fitting are the candidates that fit the grammar.
+func (x *drafting) fitting(c sample.Candidates) (fits sample.Candidates) {
+	for i, id := range c.IDs {
+		if ok, err := x.grammar.Allows(id); ok && err == nil {
+			fits.IDs, fits.Logits = append(fits.IDs, id), append(fits.Logits, c.Logits[i])
+		}
+	}
+	return fits
 }

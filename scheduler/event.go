@@ -59,11 +59,13 @@ const (
 	ContextFull
 	// Cancelled: by Cancel.
 	Cancelled
+	// Complete: nothing can follow it by Request.Grammar.
+	Complete
 	// Failed: a step with rows of it failed, or gave back nothing a token could be chosen from.
 	Failed
 )
 
-var reasons = [...]string{"unfinished", "stop token", "stop string", "length", "context", "cancelled", "failed"}
+var reasons = [...]string{"unfinished", "stop token", "stop string", "length", "context", "cancelled", "complete", "failed"}
 
 // String returns the reason in words.
 func (r Reason) String() string {

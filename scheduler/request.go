@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"umbra/scheduler/beam"
+	"umbra/scheduler/grammar"
 	"umbra/scheduler/sample"
 )
 
@@ -41,6 +42,10 @@ type Request struct {
 	LogProbs int
 	// Stop ends the sequence where its generated text first contains one of these; the text before it is the last.
 	Stop []string
+	// Grammar, unless it is nil, is what each answer is held to, made for the vocabulary: only tokens that fit are chosen, a stop token only where the
+	// answer may end, and an answer that nothing can follow ends as Complete. All else is as without it, log-probabilities included. It goes without
+	// Beams. The model gives back all logits for it.
+	Grammar *grammar.Grammar
 	// StopTokens ends the sequence when one of these is generated (a model's end-of-generation ids).
 	StopTokens []int32
 }
@@ -59,7 +64,7 @@ func (s *Scheduler) Add(r Request) (uint64, error) {
 	}
 	seed := r.Sampling.Seed
 	scored := g.n < g.answers || r.Beams > 0
-	want, top := wants(r.Sampling, scored || r.LogProbs > 0)
+	want, top := wants(r.Sampling, scored || r.LogProbs > 0 || r.Grammar != nil)
 	for i := range g.answers {
 		r.Sampling.Seed = seed + uint64(i)
 		sampler, err := sample.New(r.Sampling)
@@ -82,6 +87,7 @@ func (s *Scheduler) Add(r Request) (uint64, error) {
 			stop:       newStopper(r.Stop),
 			scored:     scored,
 			logProbs:   r.LogProbs,
+			held:       s.hold(r),
 		})
 	}
 	if r.Beams > 0 {
@@ -148,6 +154,9 @@ func (s *Scheduler) refuse(r Request) error {
 	if r.LogProbs < 0 || r.LogProbs > MaxLogProbs || r.LogProbs > c.Vocabulary+1 || r.LogProbs > 0 && r.Beams > 0 {
 		return fmt.Errorf("scheduler: %d log-probabilities a token are asked for, want 0 to %d, and none with beams", r.LogProbs, MaxLogProbs)
 	}
+	if r.Grammar != nil && r.Grammar.Vocabulary() != c.Vocabulary {
+		return fmt.Errorf("scheduler: the grammar is for a vocabulary of %d, the model has %d", r.Grammar.Vocabulary(), c.Vocabulary)
+	}
 	if len(r.Stop) > 0 && c.Piece == nil {
 		return errors.New("scheduler: stop strings need Config.Piece, which is nil")
 	}
@@ -207,6 +216,8 @@ func (s *Scheduler) refuseBeams(r Request) error {
 		return fmt.Errorf("scheduler: the best of %d answers and %d beams are asked for; give one of them", r.BestOf, r.Beams)
 	case !r.Sampling.Greedy() || r.Sampling.Penalises() || len(r.Sampling.Bias) > 0:
 		return fmt.Errorf("scheduler: a beam search draws nothing, but temperature is %v and penalty %v; leave them out, and other penalties and biases", r.Sampling.Temperature, r.Sampling.Penalty)
+	case r.Grammar != nil:
+		return errors.New("scheduler: a beam search takes no grammar; leave out either")
 	case len(r.Stop) > 0:
 		return errors.New("scheduler: a beam search takes no stop strings; give stop tokens, or leave them out")
 	case r.Beams > most:

@@ -137,6 +137,7 @@ type Scheduler struct {
 	asks   []Ask        // of the step that is to be laid out next
 	chains []pace.Chain // of their proposals; kept for its room
 	took   pace.Step    // the step committed last, until Took
+	masked []float32    // see sequence.allowed
 
 	// Of the step being laid out:
 	planned      []share     // whose rows it computes

@@ -36,6 +36,7 @@ type sequence struct {
 	limit      int // longest it can get
 	stopTokens []int32
 	stop       stopper
+	held       *held // to a grammar; nil: to none
 
 	ask   *Ask         // for the step being laid out; nil: none
 	rates *pace.Rates  // of its proposals; nil before its first ask
@@ -87,7 +88,11 @@ func wants(p sample.Params, scored bool) (batch.Want, int) {
 // token to choose.
 func (q *sequence) choose(out batch.Output, vocabulary int) (int32, error) {
 	id := out.Token
-	if q.want != batch.WantToken {
+	likeliest, err := q.takesLikeliest(id)
+	if err != nil {
+		return 0, err
+	}
+	if !likeliest {
 		c, err := q.candidates(out, vocabulary)
 		if err != nil {
 			return 0, err
@@ -97,6 +102,17 @@ func (q *sequence) choose(out batch.Output, vocabulary int) (int32, error) {
 		}
 	}
 	return q.chosen(id, out, vocabulary)
+}
+
+// takesLikeliest reports whether the token with the largest logit is the choice, whatever the others are like.
+func (q *sequence) takesLikeliest(id int32) (bool, error) {
+	if q.held == nil {
+		return q.want == batch.WantToken, nil
+	}
+	if p := q.sampler.Params(); p.Largest(1) != 1 || !p.Greedy() {
+		return false, nil
+	}
+	return q.fits(id)
 }
 
 // candidates are what an output row gave to choose from.
@@ -109,7 +125,11 @@ func (q *sequence) candidates(out batch.Output, vocabulary int) (sample.Candidat
 	case len(out.Logits) != vocabulary:
 		return sample.Candidates{}, fmt.Errorf("%d logits came back for a vocabulary of %d", len(out.Logits), vocabulary)
 	}
-	return sample.Candidates{Logits: out.Logits}, nil
+	if q.held == nil {
+		return sample.Candidates{Logits: out.Logits}, nil
+	}
+	logits, err := q.allowed(out.Logits)
+	return sample.Candidates{Logits: logits}, err
 }
 
 // chosen checks a token and adds its probability to the score.
@@ -133,6 +153,11 @@ func (q *sequence) accept(token []int32, piece func(int32) []byte) Event {
 	if slices.Contains(q.stopTokens, id) {
 		return q.end(Event{}, StopToken)
 	}
+	if q.held != nil {
+		if err := q.follow(id); err != nil {
+			return q.end(Event{Err: fmt.Errorf("scheduler: sequence %d: %w", q.id, err)}, Failed)
+		}
+	}
 	q.tokens = append(q.tokens, id)
 	e := Event{ID: q.id, Answer: q.answer, Tokens: token, LogProbs: q.likely, Usage: q.usage()}
 	if piece != nil {
@@ -142,6 +167,8 @@ func (q *sequence) accept(token []int32, piece func(int32) []byte) Event {
 		}
 	}
 	switch {
+	case q.held != nil && q.held.matcher.MustEnd():
+		return q.end(e, Complete)
 	case q.sampled == q.maxTokens:
 		return q.end(e, Length)
 	case len(q.tokens) == q.limit:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"umbra/scheduler/grammar"
 	"umbra/scheduler/ngram"
 	"umbra/scheduler/pace"
 	"umbra/scheduler/sample"
@@ -58,6 +59,8 @@ type Ask struct {
 	Tokens []int32
 	// Sampling is how it chooses tokens.
 	Sampling sample.Params
+	// Grammar is where it is in the grammar that it is held to, nil without one. Only copies are to be moved on. Tokens that are drawn should fit it.
+	Grammar *grammar.Matcher
 	// Most is how many proposals it can have, Left how many tokens it can get to before it ends.
 	Most, Left int
 	// Rates are the chances that proposals of each class come true, Prices what they cost.
@@ -128,6 +131,9 @@ func (s *Scheduler) Asks() []Ask {
 		}
 		s.asks = append(s.asks, Ask{ID: q.id, Answer: q.answer, Tokens: q.tokens, Sampling: q.sampler.Params(), Most: most, Left: left,
 			Rates: q.rates, Prices: &prices, sequence: q})
+		if q.held != nil {
+			s.asks[len(s.asks)-1].Grammar = &q.held.matcher
+		}
 	}
 	for i := range s.asks {
 		s.asks[i].sequence.ask = &s.asks[i]
@@ -189,6 +195,9 @@ func (s *Scheduler) wouldAsk() bool {
 func (s *Scheduler) speculate(left int) {
 	if len(s.asks) == 0 {
 		return
+	}
+	for i := range s.asks {
+		s.asks[i].cut()
 	}
 	left = min(left, s.config.Speculation.Outputs-len(s.planned)) // all the others may want outputs
 	if !s.config.Speculation.Always {

@@ -46,7 +46,11 @@ func (s *Scheduler) judge(q share, i int, out batch.Output) (id int32, came bool
 		id, err = q.choose(out, s.config.Vocabulary)
 		return id, false, err
 	}
-	if q.want == batch.WantToken {
+	likeliest, err := q.takesLikeliest(out.Token)
+	if err != nil {
+		return 0, false, err
+	}
+	if likeliest {
 		id, err = q.choose(out, s.config.Vocabulary)
 		came = id == p.Tokens[i]
 	} else {
