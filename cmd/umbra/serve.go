@@ -29,6 +29,7 @@ type serveCommand struct {
 	Queue         int           `default:"64" placeholder:"N" help:"How many sequences may wait beside those that run; more are refused with 429 (${default})."`
 	Body          byteSize      `name:"max-body" default:"8MiB" placeholder:"SIZE" help:"Largest body of a request (${default})."`
 	Drain         time.Duration `default:"30s" placeholder:"TIME" help:"How long to wait at the end for requests that run (${default})."`
+	Linger        time.Duration `default:"0s" placeholder:"TIME" help:"How long before that to take requests still, while /ready answers 503, for routers to notice (${default})."`
 	MetricsCompat string        `enum:"none,vllm" default:"none" help:"Have /metrics use the names of vLLM too: vllm, or none (${default})."`
 	NoPage        bool          `help:"Answer no browsers: no page at /, and no live view of the scheduler at /live."`
 	Context       int           `name:"ctx" placeholder:"TOKENS" help:"Longest sequence, prompt and continuation together. Default: the model's own, up to 8192."`
@@ -41,11 +42,13 @@ type serveCommand struct {
 func (serveCommand) Help() string {
 	return `Answers HTTP requests in the forms of OpenAI's API: /v1/chat/completions (for models with a chat template), /v1/completions,
 /v1/embeddings and /v1/models; in llama.cpp's: /infill, /tokenize and /detokenize; and /health, /ready and /metrics. A browser finds a page
-to try the model at /, and sees there what the scheduler does. Ctrl-C or SIGTERM ends it when the requests that run have ended, or after --drain; a second one kills.
+to try the model at /, and sees there what the scheduler does. Ctrl-C or SIGTERM ends it when the requests that run have ended,
+or after --drain; a second one kills. While the model loads, /health answers 200 and /ready 503. A device that is lost ends the server with exit status 1.
 
 Examples:
   umbra serve
   umbra serve -m model.gguf --kv-memory 80% --max-sequences 64
+  umbra serve -m model.gguf --linger 10s --drain 2m       behind a router that asks /ready
   UMBRA_API_KEY=secret umbra serve -m model.gguf --listen :8080
   curl http://127.0.0.1:8080/v1/completions -d '{"prompt": "func main() {", "max_tokens": 32, "temperature": 0}'`
 }
@@ -59,6 +62,8 @@ func (s *serveCommand) Validate() error {
 		return fmt.Errorf("--queue %d must be at least 0", s.Queue)
 	case s.Drain < 0:
 		return fmt.Errorf("--drain %v must be at least 0", s.Drain)
+	case s.Linger < 0:
+		return fmt.Errorf("--linger %v must be at least 0", s.Linger)
 	}
 	return s.capacityFlags.validate()
 }
@@ -79,6 +84,16 @@ func (s *serveCommand) Run(c *console) error {
 	if host, _, _ := net.SplitHostPort(l.Addr().String()); len(keys) == 0 && !net.ParseIP(host).IsLoopback() {
 		c.say("anyone who reaches %s may use it; give --api-key, or listen on 127.0.0.1", l.Addr())
 	}
+	queue := s.Queue
+	if queue == 0 {
+		queue = -1 // none
+	}
+	web := server.Waiting(server.Options{Model: s.name(), Keys: keys, Origins: s.CORS, Queue: queue, Body: int64(s.Body), Linger: s.Linger,
+		VLLM: s.MetricsCompat == "vllm", NoPage: s.NoPage, Version: versionText(), Log: c.log})
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	ended := make(chan error, 1)
+	go func() { ended <- web.Serve(ctx, l, s.Drain) }()
 	o := umbra.Options{Adapter: s.Adapter, Split: s.Split, MicroBatch: s.MicroBatch, Limits: gpu.LimitSet(s.Limits), Context: s.Context, KVType: s.KVType, Tuned: true,
 		Warn: func(err error) { c.warn("%v", err) }}
 	s.capacityFlags.apply(&o, 16)
@@ -87,36 +102,31 @@ func (s *serveCommand) Run(c *console) error {
 		return err
 	}
 	defer engine.Close()
-	info := engine.Info()
-	c.say("%s", chosen(info.Verdicts))
+	c.say("%s", chosen(engine.Info().Verdicts))
 	sayLines(c, engine.Placed())
-	c.say("%s", planText(info.Plan))
-	queue := s.Queue
-	if queue == 0 {
-		queue = -1 // none
-	}
-	web := server.New(engine, server.Options{Model: s.name(info.Name), Keys: keys, Origins: s.CORS, Queue: queue, Body: int64(s.Body),
-		VLLM: s.MetricsCompat == "vllm", NoPage: s.NoPage, Version: versionText(), Log: c.log})
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, func() {
-		stop()
-		c.say("ending; waiting for requests that run")
-	})
+	c.say("%s", planText(engine.Info().Plan))
 	if _, err := engine.Template(); errors.Is(err, umbra.ErrNoTemplate) {
 		c.say("the model has no chat template: /v1/chat/completions refuses, /v1/completions answers")
 	} else if err != nil {
 		c.say("%v: /v1/chat/completions refuses, /v1/completions answers", err)
 	}
+	signalled, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) // until here they kill: nothing runs
+	defer stop()
+	context.AfterFunc(signalled, func() {
+		stop()
+		c.say("ending; waiting for requests that run")
+		end()
+	})
+	web.Take(engine)
 	c.say("listening on http://%s", l.Addr())
-	if err := web.Serve(ctx, l, s.Drain); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	if err := <-ended; err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
 }
 
-// name is what the model is called.
-func (s *serveCommand) name(own string) string {
+// name is what the model is called; "" is what its file says.
+func (s *serveCommand) name() string {
 	switch {
 	case s.Name != "":
 		return s.Name
@@ -125,7 +135,7 @@ func (s *serveCommand) name(own string) string {
 	case s.Model != "":
 		return strings.TrimSuffix(filepath.Base(s.Model), ".gguf")
 	}
-	return own
+	return ""
 }
 
 func (s *serveCommand) keys() ([]string, error) {

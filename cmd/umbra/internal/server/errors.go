@@ -85,7 +85,7 @@ func (e *apiError) body() any {
 // fail answers with an error.
 func (s *Server) fail(w http.ResponseWriter, err error) {
 	e := errorOf(err)
-	if e.status == http.StatusTooManyRequests {
+	if e.status == http.StatusTooManyRequests || e.code == "loading" {
 		w.Header().Set("Retry-After", "1")
 	}
 	if e.status == http.StatusUnauthorized {

@@ -121,6 +121,7 @@ func (s *Server) embed(ctx context.Context, p prompt, how umbra.Pooling) ([]floa
 		q.Text = *p.text
 	}
 	e, err := s.engine.Embed(ctx, q)
+	s.note(err)
 	return e.Vector, e.Tokens, err
 }
 
@@ -305,4 +306,16 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	s.answer(w, http.StatusOK, map[string]any{"status": "ready"})
+}
+
+// loading answers while there is no engine.
+func (s *Server) loading(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/health":
+		s.health(w, r)
+	case "/ready":
+		s.answer(w, http.StatusServiceUnavailable, map[string]any{"status": "loading"})
+	default:
+		s.fail(w, &apiError{status: http.StatusServiceUnavailable, kind: serverError, code: "loading", message: "the model is loading; try again later"})
+	}
 }

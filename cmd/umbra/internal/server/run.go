@@ -30,6 +30,7 @@ func (s *Server) run(ctx context.Context, r umbra.Request, emit func(umbra.Chunk
 		return emit(c)
 	})
 	s.metrics.ended(result, err, time.Since(start))
+	s.note(err)
 	if err != nil && ctx.Err() != nil && !errors.Is(err, umbra.ErrClosed) {
 		err = ctx.Err()
 	}

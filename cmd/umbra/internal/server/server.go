@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"umbra"
+	"umbra/gpu"
 )
 
 // Options say what a server is like. Zero values are defaults.
@@ -31,6 +32,8 @@ type Options struct {
 	KeepAlive time.Duration
 	// Stall is how long a client may take none of what is written for it; 0 is 30 seconds.
 	Stall time.Duration
+	// Linger is how long requests are still taken at the end, while /ready says that they should go elsewhere; 0 is not at all.
+	Linger time.Duration
 	// Version is what /version tells.
 	Version string
 	// VLLM adds metrics by the names that vLLM has for them.
@@ -41,7 +44,7 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Server is an http.Handler with what it takes to serve. Make one with New.
+// Server is an http.Handler with what it takes to serve. Make one with New, or before there is an engine with Waiting.
 type Server struct {
 	engine   *umbra.Engine
 	options  Options
@@ -51,8 +54,11 @@ type Server struct {
 	keys     [][32]byte
 	room     room
 	watch    watch
+	loaded   atomic.Bool // the fields above are complete
 	draining atomic.Bool
+	broken   chan error // takes the first error after which no request can succeed
 	http     *http.Server
+	sleep    func(time.Duration)
 	started  time.Time
 }
 
@@ -61,13 +67,14 @@ type limits struct{ sequences, context, embedding int }
 
 // New makes a server of an engine, which it does not close.
 func New(engine *umbra.Engine, o Options) *Server {
-	info := engine.Info()
-	if o.Model == "" {
-		o.Model = info.Name
-	}
-	if o.Model == "" {
-		o.Model = "umbra"
-	}
+	s := Waiting(o)
+	s.Take(engine)
+	return s
+}
+
+// Waiting makes a server that has no engine yet. Until Take gives it one, /health says that the process lives, and all else is answered
+// with 503: the model is loading.
+func Waiting(o Options) *Server {
 	if o.Queue == 0 {
 		o.Queue = 64
 	}
@@ -83,17 +90,30 @@ func New(engine *umbra.Engine, o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{engine: engine, options: o, limits: limits{info.Plan.Sequences, info.Context, info.Plan.Config.Embed}, started: time.Now()}
-	s.room.most = info.Plan.Sequences + max(0, o.Queue)
+	s := &Server{options: o, broken: make(chan error, 1), sleep: time.Sleep, started: time.Now()}
 	s.watch.watchers.most = liveWatchers
 	for _, key := range o.Keys {
 		s.keys = append(s.keys, hashed(key))
 	}
-	s.metrics = newMetrics(s)
-	s.handler = s.wrap(s.routes())
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}
 	return s
+}
+
+// Take gives a waiting server the engine that requests are for; it does not close it.
+func (s *Server) Take(engine *umbra.Engine) {
+	info := engine.Info()
+	if s.options.Model == "" {
+		s.options.Model = info.Name
+	}
+	if s.options.Model == "" {
+		s.options.Model = "umbra"
+	}
+	s.engine, s.limits = engine, limits{info.Plan.Sequences, info.Context, info.Plan.Config.Embed}
+	s.room.most = info.Plan.Sequences + max(0, s.options.Queue)
+	s.metrics = newMetrics(s)
+	s.handler = s.wrap(s.routes())
+	s.loaded.Store(true)
 }
 
 func (s *Server) routes() *http.ServeMux {
@@ -135,18 +155,30 @@ func (s *Server) routes() *http.ServeMux {
 }
 
 // ServeHTTP answers one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.loaded.Load() {
+		s.loading(w, r)
+		return
+	}
+	s.handler.ServeHTTP(w, r)
+}
 
-// Serve answers requests from a listener until ctx ends; then it takes no more, /ready says so, and it waits for those that run, up to drain.
+// Serve answers requests from a listener until ctx ends. Then /ready says so, for Options.Linger requests are taken all the same, and after that
+// it takes no more and waits for those that run, up to drain. When the device is lost it ends too, with that error: no request can succeed any more.
 func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration) error {
 	ended := make(chan error, 1)
 	go func() { ended <- s.http.Serve(l) }()
+	var broken error
 	select {
 	case err := <-ended:
 		return err
+	case broken = <-s.broken:
+		s.draining.Store(true)
 	case <-ctx.Done():
+		s.draining.Store(true)
+		s.http.SetKeepAlivesEnabled(false) // the next request is to find another server
+		s.sleep(s.options.Linger)
 	}
-	s.draining.Store(true)
 	limit, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	err := s.http.Shutdown(limit)
@@ -154,7 +186,21 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration)
 		err = s.http.Close() // ends the contexts of requests that are left
 	}
 	<-ended
+	if broken != nil {
+		return broken
+	}
 	return err
+}
+
+// note has Serve end where an error is the end of the device.
+func (s *Server) note(err error) {
+	if !errors.Is(err, gpu.ErrLost) {
+		return
+	}
+	select {
+	case s.broken <- err:
+	default: // it ends already
+	}
 }
 
 // room counts sequences that run or wait.
