@@ -15,6 +15,7 @@ export PROMPT_TEXT
 
 ARGS     =
 FUZZTIME = 30s
+TARGETS  = linux/amd64,windows/amd64
 
 ifeq ($(OS),Windows_NT)
 EXE := .exe
@@ -28,7 +29,7 @@ PACKAGES := ./... $(addprefix ./,$(patsubst %/,%,$(sort $(dir $(wildcard testdat
 SHADERS := out/shaders
 DUMP    := UMBRA_DUMP_SHADERS="$(CURDIR)/$(SHADERS)/wgsl"
 
-.PHONY: help run test bench quant-table bench-check build setup browser screenshot lint shaders-check shaders-clean fuzz soak clean
+.PHONY: help run test bench quant-table bench-check build setup browser screenshot lint shaders-check shaders-clean fuzz soak release release-check setup-windows clean
 .NOTPARALLEL:
 
 ## help           list these targets
@@ -46,6 +47,7 @@ test: lint shaders-clean browser
 	.ci/browser_test.sh
 	$(DUMP) go test -count=1 -timeout 15m $(PACKAGES)
 	go run ./cmd/shaderscheck -o $(SHADERS) $(SHADERS)/wgsl
+	cd .ci/check && go test -count=1 ./...
 
 ## bench          Go benchmarks, then the model and the kernels on this device
 bench: build
@@ -99,6 +101,17 @@ fuzz: setup
 soak: setup
 	UMBRA_SOAK=1 go test -count=1 -timeout 2h $(PACKAGES)
 
+## release        dist/: archives for Linux and Windows (TARGETS=...) with licences, and their checksums
+release: setup-windows
+	go run ./cmd/release -targets $(TARGETS)
+
+## release-check  build what is committed twice from nothing, and compare to the byte
+release-check: setup-windows
+	go run ./cmd/release -check -targets $(TARGETS)
+
+setup-windows:
+	@SETUP_CROSS=windows .ci/setup.sh
+
 ## clean          remove what was built
 clean:
-	rm -rf bin out
+	rm -rf bin out dist

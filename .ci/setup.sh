@@ -5,6 +5,8 @@
 #   a C compiler  the WebGPU library is linked through cgo
 #   Vulkan        a loader and a driver, on Linux; macOS and Windows bring Metal and Direct3D 12
 #
+# With SETUP_CROSS=windows also a C compiler for Windows, on Linux.
+#
 # On Debian and Ubuntu it installs what is missing. Elsewhere it says what is missing, and fails.
 # setup_test.sh sets SETUP_ROOT to look for files below another root.
 set -eu
@@ -88,6 +90,9 @@ check_linux() {
 	fi
 	if debian && ! modules; then
 		need "certificate authorities, to fetch Go modules" ca-certificates
+	fi
+	if [ "${SETUP_CROSS:-}" = windows ]; then
+		has x86_64-w64-mingw32-gcc || need "mingw-w64's C compiler, for Windows binaries" gcc-mingw-w64-x86-64
 	fi
 	loader || need "the Vulkan loader (libvulkan.so.1), through which WebGPU reaches the GPU" libvulkan1
 	driver || need "a Vulkan driver; Mesa's serve AMD and Intel GPUs, and its lavapipe machines without a GPU" \

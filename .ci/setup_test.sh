@@ -104,6 +104,12 @@ fake clang ''
 expect "CC is clang" 0 "" ""
 
 machine
+expect "no compiler for Windows" 1 "still missing" "recommends gcc-mingw-w64-x86-64" SETUP_CROSS=windows
+fake x86_64-w64-mingw32-gcc ''
+: >"$work/sys/log"
+expect "compiler for Windows" 0 "" "" SETUP_CROSS=windows
+
+machine
 lacks $icd
 fake apt-get 'echo "E: Unable to locate package" >&2; exit 100'
 expect "apt-get fails" 1 "could not install mesa-vulkan-drivers" ""

@@ -65,8 +65,14 @@ func (all versions) table() *term.Table {
 	return t
 }
 
+// released is the version of a published binary, with its commit and that one's time; the linker sets it (cmd/release).
+var released string
+
 // versionText is what this binary was built from.
 func versionText() string {
+	if released != "" {
+		return released
+	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		return buildVersion(info)
 	}
