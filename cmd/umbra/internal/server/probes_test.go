@@ -19,8 +19,8 @@ import (
 	"umbra/internal/parrot"
 )
 
-// listening has a server listen; the function ends it and gives what Serve returned.
-func listening(t *testing.T, s *Server) (url string, end func() error) {
+// serving has a server listen; the function ends it and gives what Serve returned.
+func serving(t *testing.T, s *Server) (url string, end func() error) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -34,8 +34,8 @@ func listening(t *testing.T, s *Server) (url string, end func() error) {
 	}
 }
 
-// get is the status and the body of an answer, and whether the server closes the connection with it.
-func get(t *testing.T, url string) (status int, body string, last bool) {
+// fetched is the status and the body of an answer, and whether the server closes the connection with it.
+func fetched(t *testing.T, url string) (status int, body string, last bool) {
 	t.Helper()
 	r, err := http.Get(url)
 	require.NoError(t, err)
@@ -49,10 +49,10 @@ func get(t *testing.T, url string) (status int, body string, last bool) {
 func TestLoading(t *testing.T) {
 	e := parroting(t)
 	s := Waiting(Options{Keys: []string{"secret"}})
-	url, end := listening(t, s)
-	status, body, _ := get(t, url+"/health")
+	url, end := serving(t, s)
+	status, body, _ := fetched(t, url+"/health")
 	assert.Equal(t, 200, status, body)
-	status, body, _ = get(t, url+"/ready")
+	status, body, _ = fetched(t, url+"/ready")
 	assert.Equal(t, 503, status)
 	assert.JSONEq(t, `{"status": "loading"}`, body)
 	for _, path := range []string{"/metrics", "/v1/models", "/v1/completions", "/nowhere"} {
@@ -67,16 +67,16 @@ func TestLoading(t *testing.T) {
 	assert.Contains(t, body, `"code":"loading"`)
 
 	s.Take(e)
-	status, body, _ = get(t, url+"/ready")
+	status, body, _ = fetched(t, url+"/ready")
 	assert.Equal(t, 200, status, body)
-	status, _, _ = get(t, url+"/v1/models")
+	status, _, _ = fetched(t, url+"/v1/models")
 	assert.Equal(t, 401, status, "keys are asked for again")
 	require.NoError(t, end())
 }
 
 // TestLoadingEnds: a server that is told to end before it has an engine does.
 func TestLoadingEnds(t *testing.T) {
-	_, end := listening(t, Waiting(Options{Linger: time.Millisecond}))
+	_, end := serving(t, Waiting(Options{Linger: time.Millisecond}))
 	assert.NoError(t, end())
 }
 
@@ -84,7 +84,7 @@ func TestLoadingEnds(t *testing.T) {
 // and autoscalers read are gauges.
 func TestDeployNames(t *testing.T) {
 	_, url := serve(t, parroting(t), Options{})
-	_, text, _ := get(t, url+"/metrics")
+	_, text, _ := fetched(t, url+"/metrics")
 	kinds := map[string]string{}
 	for _, m := range regexp.MustCompile(`(?m)^# TYPE (\w+) (\w+)$`).FindAllStringSubmatch(text, -1) {
 		kinds[m[1]] = m[2]
@@ -117,14 +117,14 @@ func TestLinger(t *testing.T) {
 		assert.Equal(t, time.Hour, d)
 		<-enough
 	}
-	url, end := listening(t, s)
-	status, _, last := get(t, url+"/ready")
+	url, end := serving(t, s)
+	status, _, last := fetched(t, url+"/ready")
 	assert.Equal(t, 200, status)
 	assert.False(t, last)
 	ended := make(chan error)
 	go func() { ended <- end() }()
 	require.Eventually(t, s.draining.Load, 5*time.Second, time.Millisecond)
-	status, body, last := get(t, url+"/ready")
+	status, body, last := fetched(t, url+"/ready")
 	assert.Equal(t, 503, status)
 	assert.JSONEq(t, `{"status": "draining"}`, body)
 	assert.True(t, last)
