@@ -27,6 +27,9 @@ type Request struct {
 	// LogProbs, where it is above 0, has chunks tell of each token how likely it was, with the LogProbs-1 likeliest (scheduler.MaxLogProbs at
 	// most). All logits are then read back.
 	LogProbs int
+	// Grammar, in GBNF (grammar.Parse), is what each answer is held to from its first token; "" is none. It goes without Beams. Log-probabilities stay the
+	// model's own.
+	Grammar string
 	// Stop ends the continuation before the first of these texts.
 	Stop []string
 	// N is how many answers are made of the prompt, which is computed once; 0 is 1. Answer i is drawn with Seed+i.
@@ -97,9 +100,13 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Chunk) error
 	if r.IgnoreEnd {
 		stop = nil
 	}
+	held, err := e.grammar(r.Grammar)
+	if err != nil {
+		return Result{}, err
+	}
 	start := time.Now()
 	id, box, err := e.loop.add(scheduler.Request{
-		Prompt: prompt, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, StopTokens: stop, N: r.N, BestOf: r.BestOf, Priority: r.Priority, LogProbs: r.LogProbs,
+		Prompt: prompt, Grammar: held, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, StopTokens: stop, N: r.N, BestOf: r.BestOf, Priority: r.Priority, LogProbs: r.LogProbs,
 		Beams: r.Beams, LengthPenalty: r.LengthPenalty, EarlyStopping: r.EarlyStopping})
 	if err != nil {
 		return Result{}, err

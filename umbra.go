@@ -97,15 +97,16 @@ type Options struct {
 
 // Engine is a model opened on a device, with the loop that runs requests.
 type Engine struct {
-	file   io.Closer // nil if the source is not ours to close
-	places *places.Places
-	model  *model.Model
-	tokens *tokenizer.Tokenizer // nil if the source has none
-	eog    []int32
-	store  *kvswap.Store // nil if nothing is swapped
-	draft  *model.Model  // nil if no draft model makes proposals
-	loop   *loop
-	opened Opened
+	file     io.Closer // nil if the source is not ours to close
+	places   *places.Places
+	model    *model.Model
+	tokens   *tokenizer.Tokenizer // nil if the source has none
+	eog      []int32
+	store    *kvswap.Store // nil if nothing is swapped
+	draft    *model.Model  // nil if no draft model makes proposals
+	grammars grammars
+	loop     *loop
+	opened   Opened
 
 	template    func() (*chat.Template, error) // the model's, read when it is first asked for
 	marks       []string                       // texts of special tokens by which calls of tools begin

@@ -150,7 +150,7 @@ func (u *usage) add(r umbra.Result) {
 // finish is an end's name.
 func finish(r scheduler.Reason) string {
 	switch r {
-	case scheduler.StopToken, scheduler.StopString:
+	case scheduler.StopToken, scheduler.StopString, scheduler.Complete:
 		return "stop"
 	case scheduler.Length, scheduler.ContextFull:
 		return "length"
