@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -81,6 +82,9 @@ func TestTogether(t *testing.T) {
 				text := string(rune('a'+i)) + "ll of one"
 				assert.NoError(t, Write(path, 0o600, says(text)))
 				data, err := os.ReadFile(path)
+				if runtime.GOOS == "windows" && err != nil {
+					continue // nobody reads a file at the moment in which it is replaced
+				}
 				assert.NoError(t, err)
 				assert.Regexp(t, "^[a-h]ll of one$", string(data))
 			}
