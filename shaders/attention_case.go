@@ -17,11 +17,11 @@ type span struct{ rows, context int }
 // attentionCases crosses page, split and tile edges, with grouped and single heads, f16 pages and split pools.
 func attentionCases() []Case {
 	var cases []Case
-	plain := false
+	plain, more := false, false
 	var of AttentionShape // with scale, cap and window
 	add := func(heads, kvHeads, dim int, kind KVType, chunk int, spans ...span) {
 		name := fmt.Sprintf("attention %d/%d heads of %d", heads, kvHeads, dim)
-		plain, of := plain, of
+		plain, more, of := plain, more, of
 		if plain {
 			name = "plain " + name
 		}
@@ -37,43 +37,48 @@ func attentionCases() []Case {
 		for _, s := range spans {
 			name += fmt.Sprintf(" %d@%d", s.rows, s.context)
 		}
-		cases = append(cases, Case{name, false, func(b *bench) error { b.plain = plain; return b.attention(of, heads, kvHeads, dim, kind, chunk, spans) }})
+		cases = append(cases, Case{name, more, func(b *bench) error { b.plain = plain; return b.attention(of, heads, kvHeads, dim, kind, chunk, spans) }})
 	}
 	add(8, 4, 64, KVF32, 0, span{1, 1}, span{1, 16}, span{1, 17}, span{2, 129}, span{1, 300})
 	add(8, 4, 64, KVF32, 0, span{5, 5}, span{33, 33}, span{70, 90}, span{1, 31})
-	add(8, 4, 64, KVF16, 0, span{1, 130}, span{6, 20})
 	add(8, 4, 64, KVInt8, 0, span{1, 1}, span{2, 129}, span{1, 300}, span{33, 70})
 	add(7, 1, 32, KVInt8, 5, span{1, 100}, span{9, 50}, span{3, 3})
-	add(6, 2, 80, KVInt8, 0, span{1, 50}, span{8, 33})
-	add(2, 1, 16, KVInt8, 0, span{1, 20}, span{5, 21})
 	add(7, 1, 32, KVF32, 5, span{1, 100}, span{9, 150}, span{3, 3})
 	add(3, 3, 16, KVF16, 3, span{1, 40}, span{35, 80})
 	add(2, 1, 128, KVF32, 0, span{1, 140}, span{20, 40})
 	add(1, 1, 256, KVF32, 0, span{1, 9}, span{5, 21})
-	add(8, 1, 256, KVF32, 0, span{1, 20})
 	add(6, 2, 80, KVF32, 0, span{1, 50}, span{8, 33})
 	add(8, 1, 64, KVF32, 0, span{1, 200}, span{2, 60}, span{70, 300})
 	add(5, 1, 16, KVF32, 0, span{1, 9000})
-	add(3, 1, 32, KVInt8, 0, span{1, 500}, span{2, 385})
 	add(4, 4, 96, KVF16, 0, span{2, 257}, span{65, 129})
 	add(4, 2, 24, KVF32, 0, span{1, 50}, span{2, 300}, span{70, 90})
 	add(4, 1, 24, KVInt8, 2, span{1, 50}, span{9, 33})
+	more = true // sizes of heads, types and sharing that differ in no other way than those above do
+	add(8, 4, 64, KVF16, 0, span{1, 130}, span{6, 20})
+	add(6, 2, 80, KVInt8, 0, span{1, 50}, span{8, 33})
+	add(2, 1, 16, KVInt8, 0, span{1, 20}, span{5, 21})
+	add(8, 1, 256, KVF32, 0, span{1, 20})
+	add(3, 1, 32, KVInt8, 0, span{1, 500}, span{2, 385})
 	add(3, 1, 40, KVF16, 0, span{1, 50}, span{9, 33})
 	of.Window = 16
+	add(7, 1, 32, KVInt8, 5, span{1, 100}, span{9, 50}, span{3, 3})
+	of = AttentionShape{Cap: 2}
+	add(3, 1, 32, KVInt8, 0, span{1, 500}, span{9, 50})
+	of = AttentionShape{Scale: 0.5, Cap: 50, Window: 20}
+	add(8, 1, 256, KVF32, 0, span{1, 40}, span{5, 60})
+	more = false
+	add(6, 2, 80, KVF16, 8, span{1, 50}, span{2, 150}, span{37, 140})
+	of = AttentionShape{Cap: 2}
+	add(8, 4, 64, KVF32, 0, span{1, 17}, span{1, 300}, span{33, 70})
+	of = AttentionShape{Window: 16}
 	add(8, 4, 64, KVF32, 0, span{1, 1}, span{1, 16}, span{1, 17}, span{2, 129}, span{1, 300}, span{4, 34})
 	add(8, 4, 64, KVF32, 0, span{5, 5}, span{33, 33}, span{70, 90}, span{9, 300})
-	add(7, 1, 32, KVInt8, 5, span{1, 100}, span{9, 50}, span{3, 3})
 	of.Window = 1
 	add(4, 2, 24, KVF32, 0, span{1, 50}, span{9, 33})
 	of.Window = 300 // parts begin at the first block that is seen
 	add(8, 1, 64, KVF32, 0, span{1, 290}, span{1, 700}, span{2, 315}, span{1, 301}, span{70, 700})
-	of = AttentionShape{Cap: 2}
-	add(8, 4, 64, KVF32, 0, span{1, 17}, span{1, 300}, span{33, 70})
-	add(3, 1, 32, KVInt8, 0, span{1, 500}, span{9, 50})
-	of = AttentionShape{Scale: 0.5, Cap: 50, Window: 20}
-	add(6, 2, 80, KVF16, 8, span{1, 50}, span{2, 150}, span{37, 140})
-	add(8, 1, 256, KVF32, 0, span{1, 40}, span{5, 60})
 	plain = true
+	of = AttentionShape{Scale: 0.5, Cap: 50, Window: 20}
 	add(6, 2, 80, KVF32, 0, span{1, 50}, span{8, 33})
 	of = AttentionShape{}
 	add(6, 2, 80, KVF32, 5, span{1, 50}, span{8, 33}, span{2, 150}, span{37, 40})

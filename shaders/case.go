@@ -13,8 +13,8 @@ import (
 // Case checks one kernel at one shape against its Go reference. Cases are what the tests and `umbra selftest` run.
 type Case struct {
 	Name string
-	// More says that other formats' cases run the same kernel but for its decoder, which further cases of this format have run: where
-	// compiling takes seconds it is enough that it compiles.
+	// More says that others stand for the case, as what it has of its own each has been run with something else: a kernel of other formats' cases,
+	// say, with a decoder of this format's. Where compiling takes seconds it is enough that it compiles.
 	More bool
 	run  func(b *bench) error
 }
