@@ -37,7 +37,7 @@ func attentionCases() []Case {
 		for _, s := range spans {
 			name += fmt.Sprintf(" %d@%d", s.rows, s.context)
 		}
-		cases = append(cases, Case{name, more, func(b *bench) error { b.plain = plain; return b.attention(of, heads, kvHeads, dim, kind, chunk, spans) }})
+		cases = append(cases, Case{Name: name, More: more, run: func(b *bench) error { b.plain = plain; return b.attention(of, heads, kvHeads, dim, kind, chunk, spans) }})
 	}
 	add(8, 4, 64, KVF32, 0, span{1, 1}, span{1, 16}, span{1, 17}, span{2, 129}, span{1, 300})
 	add(8, 4, 64, KVF32, 0, span{5, 5}, span{33, 33}, span{70, 90}, span{1, 31})

@@ -19,7 +19,7 @@ func blockCopyCases() []Case {
 	} {
 		kv := KVShape{KVHeads: c.kvHeads, HeadDim: c.dim, Slots: c.slots, Type: c.kind, Blocks: 11, ChunkBlocks: c.chunk}
 		name := fmt.Sprintf("block copy %d heads of %d %v, %d blocks a chunk", c.kvHeads, c.dim, c.kind, c.chunk)
-		cases = append(cases, Case{name, false, func(b *bench) error { return b.blockCopy(kv) }})
+		cases = append(cases, Case{Name: name, run: func(b *bench) error { return b.blockCopy(kv) }})
 	}
 	return cases
 }

@@ -16,7 +16,9 @@ type Case struct {
 	// More says that others stand for the case, as what it has of its own each has been run with something else: a kernel of other formats' cases,
 	// say, with a decoder of this format's. Where compiling takes seconds it is enough that it compiles.
 	More bool
-	run  func(b *bench) error
+	// Own says that the case names its kernel, so that the shape of kernels is nothing to it.
+	Own bool
+	run func(b *bench) error
 }
 
 // Result is the outcome of a Case.

@@ -16,7 +16,7 @@ import (
 // soak runs cases that others stand for.
 var soak = os.Getenv("UMBRA_SOAK") != ""
 
-// TestCases runs every kernel in both shapes against its reference. Most kernels of cases with More are compiled only, without UMBRA_SOAK=1, and
+// TestCases runs every kernel in both shapes against its reference. Most kernels of cases with More are compiled only, without UMBRA_SOAK=1, those with a kernel of their own in one shape, and
 // on a device held to floor limits all but the first of each operation.
 func TestCases(t *testing.T) {
 	d := gputest.Device(t)
@@ -29,7 +29,7 @@ func TestCases(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, c := range shaders.Cases() {
 				t.Run(c.Name, func(t *testing.T) {
-					if c.More && !soak {
+					if (c.More || c.Own && tuning.Narrow) && !soak {
 						require.NoError(t, c.Compile(d, tuning))
 						return
 					}

@@ -23,7 +23,7 @@ func expertCases() []Case {
 		{Routing{300, 8, Softmax, true, 1}, 150, ""},
 	} {
 		name := fmt.Sprintf("route %d of %d experts, score %d, normalise %v, rows %d %s", c.r.Used, c.r.Experts, c.r.Score, c.r.Normalise, c.rows, c.pick)
-		cases = append(cases, Case{name, false, func(b *bench) error { return b.route(c.r, c.rows, c.pick) }})
+		cases = append(cases, Case{Name: name, run: func(b *bench) error { return b.route(c.r, c.rows, c.pick) }})
 	}
 	more := false
 	add := func(s ExpertShape, rows int, pick string) {
@@ -41,7 +41,7 @@ func expertCases() []Case {
 				name += " " + o.name
 			}
 		}
-		cases = append(cases, Case{name, more, func(b *bench) error { return b.experts(s, rows, pick) }})
+		cases = append(cases, Case{Name: name, More: more, run: func(b *bench) error { return b.experts(s, rows, pick) }})
 	}
 	for i, f := range formats {
 		r := Routing{Experts: 5, Used: 2}
@@ -70,7 +70,7 @@ func expertCases() []Case {
 		cols, rows int
 		shared     bool
 	}{{1, 1, false}, {100, 3, true}, {352, 19, false}} {
-		cases = append(cases, Case{fmt.Sprintf("expert sum %d, %d rows, shared %v", c.cols, c.rows, c.shared), false, func(b *bench) error { return b.expertSum(c.cols, c.rows, c.shared) }})
+		cases = append(cases, Case{Name: fmt.Sprintf("expert sum %d, %d rows, shared %v", c.cols, c.rows, c.shared), run: func(b *bench) error { return b.expertSum(c.cols, c.rows, c.shared) }})
 	}
 	return cases
 }

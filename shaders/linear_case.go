@@ -29,7 +29,7 @@ func linearCases() []Case {
 				name += " " + o.name
 			}
 		}
-		cases = append(cases, Case{name, more, func(b *bench) error { return b.linear(s, rows, linearVariant{}) }})
+		cases = append(cases, Case{Name: name, More: more, run: func(b *bench) error { return b.linear(s, rows, linearVariant{}) }})
 	}
 	for n, f := range formats {
 		for _, rows := range []int{1, 3, 250} {
@@ -82,7 +82,7 @@ func linearCases() []Case {
 		c.s.Eps = 1e-5
 		c.s.Stride = max(c.s.Stride, pad(c.s.Outs()))
 		name := fmt.Sprintf("linear %s %dx%d rows %d %v", c.s.Format.Name, c.s.N, c.s.K, c.rows, c.tile)
-		cases = append(cases, Case{name, false, func(b *bench) error { return b.linear(c.s, c.rows, directVariant(c.tile)) }})
+		cases = append(cases, Case{Name: name, Own: true, run: func(b *bench) error { return b.linear(c.s, c.rows, directVariant(c.tile)) }})
 	}
 	for _, f := range formats[allTiles:] { // parts and slices that begin in the middle of a super-block
 		s := LinearShape{Format: f, N: 70, K: 768, Norm: true, Eps: 1e-5, Stride: 96}
@@ -90,7 +90,7 @@ func linearCases() []Case {
 			if i == 1 && !f.Halves && !f.Offset {
 				continue
 			}
-			cases = append(cases, Case{fmt.Sprintf("linear %s %dx%d rows 11 %v", f.Name, s.N, s.K, t), false, func(b *bench) error { return b.linear(s, 11, directVariant(t)) }})
+			cases = append(cases, Case{Name: fmt.Sprintf("linear %s %dx%d rows 11 %v", f.Name, s.N, s.K, t), Own: true, run: func(b *bench) error { return b.linear(s, 11, directVariant(t)) }})
 		}
 	}
 	for i, c := range []struct {
@@ -112,12 +112,12 @@ func linearCases() []Case {
 			s.Format, s.K, s.Eps, s.Stride = f, f.whole(s.K), 1e-5, max(s.Stride, pad(s.Outs()))
 			v := streamVariant(c.tile, c.tokens)
 			name := fmt.Sprintf("linear %s %dx%d rows %d stream %d", f.Name, s.N, s.K, c.rows, i)
-			cases = append(cases, Case{name, false, func(b *bench) error { return b.linear(s, c.rows, v) }})
+			cases = append(cases, Case{Name: name, Own: true, run: func(b *bench) error { return b.linear(s, c.rows, v) }})
 		}
 	}
 	for i, f := range formats {
 		s := LinearShape{Format: f, N: 70, K: f.whole(352), Norm: i%2 == 0, Eps: 1e-5, Stride: 96}
-		cases = append(cases, Case{fmt.Sprintf("linear %s %dx%d rows 69 gemm", f.Name, s.N, s.K), false, func(b *bench) error { return b.linear(s, 69, gemmVariant) }})
+		cases = append(cases, Case{Name: fmt.Sprintf("linear %s %dx%d rows 69 gemm", f.Name, s.N, s.K), Own: true, run: func(b *bench) error { return b.linear(s, 69, gemmVariant) }})
 	}
 	for _, f := range formats {
 		if !f.Small {
@@ -126,11 +126,11 @@ func linearCases() []Case {
 		f.flushed = 1
 		s := LinearShape{Format: f, N: 70, K: f.whole(352), Norm: true, Eps: 1e-5, Stride: 96}
 		v := streamVariant(streamTile{lanes: 16, groups: 4, perLane: 2, atOnce: 1}, 1)
-		cases = append(cases, Case{"linear " + f.Name + " flushed", false, func(b *bench) error { return b.linear(s, 1, v) }})
+		cases = append(cases, Case{Name: "linear " + f.Name + " flushed", Own: true, run: func(b *bench) error { return b.linear(s, 1, v) }})
 	}
 	for n, f := range formats {
 		s := LinearShape{Format: f, N: 70, K: f.whole(352), Residual: true, Stride: 96}
-		cases = append(cases, Case{"plain linear " + f.Name, n >= allTiles && n%2 == 1, func(b *bench) error { return b.linear(s, 5, linearVariant{file: "plain_linear", tokens: 1}) }})
+		cases = append(cases, Case{Name: "plain linear " + f.Name, More: n >= allTiles && n%2 == 1, Own: true, run: func(b *bench) error { return b.linear(s, 5, linearVariant{file: "plain_linear", tokens: 1}) }})
 	}
 	return append(append(cases, linearRopeCases()...), linearTileCases()...)
 }
@@ -158,7 +158,7 @@ func linearRopeCases() (cases []Case) {
 		r := RopeShape{KV: kv, Heads: c.heads, Rotated: c.rotated, Stride: pad((c.heads + 2*c.kvHeads) * c.dim)}
 		s := LinearShape{Format: c.format, N: (c.heads + 2*c.kvHeads) * c.dim, K: c.k, Norm: true, Eps: 1e-5, Bias: c.bias, Stride: r.Stride, Rope: r}
 		name := fmt.Sprintf("linear %s %dx%d rows %d, rope of %d+%d heads of %d, %d rotated, %v", s.Format.Name, s.N, s.K, c.rows, c.heads, c.kvHeads, c.dim, c.rotated, c.kind)
-		cases = append(cases, Case{name, false, func(b *bench) error { return b.linear(s, c.rows, c.only) }})
+		cases = append(cases, Case{Name: name, Own: c.only.file != "", run: func(b *bench) error { return b.linear(s, c.rows, c.only) }})
 	}
 	return cases
 }
@@ -187,7 +187,7 @@ func linearTileCases() (cases []Case) {
 		c.s.Eps = 1e-5
 		c.s.Stride = max(c.s.Stride, pad(c.s.Outs()))
 		name := fmt.Sprintf("linear %s %dx%d rows %d %v", c.s.Format.Name, c.s.N, c.s.K, c.rows, c.tile)
-		cases = append(cases, Case{name, false, func(b *bench) error { return b.linear(c.s, c.rows, tileVariant(c.tile)) }})
+		cases = append(cases, Case{Name: name, Own: true, run: func(b *bench) error { return b.linear(c.s, c.rows, tileVariant(c.tile)) }})
 	}
 	return cases
 }

@@ -29,7 +29,7 @@ func ropeCases() []Case {
 		if c.norm != NoHeadNorm {
 			name += fmt.Sprintf(", norm %d", c.norm)
 		}
-		cases = append(cases, Case{name, false, func(b *bench) error {
+		cases = append(cases, Case{Name: name, run: func(b *bench) error {
 			kv := KVShape{KVHeads: c.kvHeads, HeadDim: c.dim, Slots: 4, Type: c.kind, Blocks: 8, ChunkBlocks: c.chunk}
 			return b.rope(RopeShape{KV: kv, Heads: c.heads, Rotated: c.rotated, HalfSplit: c.halfSplit,
 				Stride: pad((c.heads + 2*c.kvHeads) * c.dim), Local: c.chunk == 3, Norm: c.norm, Eps: 1e-5})
@@ -165,27 +165,27 @@ func (b *bench) quantized(got, want []float32, dim int) {
 func rowCases() []Case {
 	var cases []Case
 	for _, f := range formats {
-		cases = append(cases, Case{"gather " + f.Name, false, func(b *bench) error { return b.gather(f, 0) }})
+		cases = append(cases, Case{Name: "gather " + f.Name, run: func(b *bench) error { return b.gather(f, 0) }})
 	}
-	cases = append(cases, Case{"gather scaled", false, func(b *bench) error { return b.gather(formats[0], 12) }},
-		Case{"gather positions", false, func(b *bench) error { return b.gatherPositions(formats[0], 100) }},
-		Case{"gather positions f16", false, func(b *bench) error { return b.gatherPositions(formats[1], 7) }})
+	cases = append(cases, Case{Name: "gather scaled", run: func(b *bench) error { return b.gather(formats[0], 12) }},
+		Case{Name: "gather positions", run: func(b *bench) error { return b.gatherPositions(formats[0], 100) }},
+		Case{Name: "gather positions f16", run: func(b *bench) error { return b.gatherPositions(formats[1], 7) }})
 	for _, cols := range []int{1, 64, 100, 2048} {
 		cases = append(cases,
-			Case{fmt.Sprintf("rmsnorm %d", cols), false, func(b *bench) error { return b.norm(NormShape{Cols: cols, Outputs: true}) }},
-			Case{fmt.Sprintf("glu %d", cols), false, func(b *bench) error { return b.glu(cols, NoActivation) }})
+			Case{Name: fmt.Sprintf("rmsnorm %d", cols), run: func(b *bench) error { return b.norm(NormShape{Cols: cols, Outputs: true}) }},
+			Case{Name: fmt.Sprintf("glu %d", cols), run: func(b *bench) error { return b.glu(cols, NoActivation) }})
 	}
 	for _, s := range []NormShape{
 		{Cols: 1, Mean: true}, {Cols: 64, Mean: true, Bias: true}, {Cols: 100, Mean: true, Outputs: true}, {Cols: 2047, Mean: true, Bias: true, Outputs: true},
 		{Cols: 100, Bias: true}, {Cols: 1030, Residual: true}, {Cols: 33, Residual: true, Scale: 0.22}, {Cols: 1200, Mean: true, Residual: true},
 	} {
-		cases = append(cases, Case{fmt.Sprintf("norm %+v", s), false, func(b *bench) error { return b.norm(s) }})
+		cases = append(cases, Case{Name: fmt.Sprintf("norm %+v", s), run: func(b *bench) error { return b.norm(s) }})
 	}
 	for _, a := range []Activation{GELU, GELUErf} {
-		cases = append(cases, Case{fmt.Sprintf("glu 100 %v", a), false, func(b *bench) error { return b.glu(100, a) }})
+		cases = append(cases, Case{Name: fmt.Sprintf("glu 100 %v", a), run: func(b *bench) error { return b.glu(100, a) }})
 	}
 	for _, s := range []QKNormShape{{Q: 64, K: 32, Stride: 128}, {Q: 4, K: 8, Stride: 32}, {Q: 1020, K: 260, Stride: 1600}} {
-		cases = append(cases, Case{fmt.Sprintf("qk norm %d %d", s.Q, s.K), false, func(b *bench) error { return b.qkNorm(s) }})
+		cases = append(cases, Case{Name: fmt.Sprintf("qk norm %d %d", s.Q, s.K), run: func(b *bench) error { return b.qkNorm(s) }})
 	}
 	return cases
 }

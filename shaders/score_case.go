@@ -12,7 +12,7 @@ import (
 func scoreCases() []Case {
 	var cases []Case
 	for _, vocab := range []int{1, 5, 255, 257, 1000, 8192, 128_256} {
-		cases = append(cases, Case{fmt.Sprintf("score %d", vocab), false, func(b *bench) error { return b.score(vocab) }})
+		cases = append(cases, Case{Name: fmt.Sprintf("score %d", vocab), run: func(b *bench) error { return b.score(vocab) }})
 	}
 	return cases
 }

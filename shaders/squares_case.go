@@ -13,7 +13,7 @@ func squaresCases() []Case {
 		cols, rows    int
 		norm, outputs bool
 	}{{1, 1, false, false}, {100, 5, true, false}, {64, 16, false, true}, {512, 70, true, false}, {1536, 33, false, false}, {2048, 3, true, true}} {
-		cases = append(cases, Case{fmt.Sprintf("squares %d rows of %d, norm %v, outputs %v", c.rows, c.cols, c.norm, c.outputs), false, func(b *bench) error {
+		cases = append(cases, Case{Name: fmt.Sprintf("squares %d rows of %d, norm %v, outputs %v", c.rows, c.cols, c.norm, c.outputs), run: func(b *bench) error {
 			return b.squares(SquaresShape{Cols: c.cols, Norm: c.norm, Eps: 1e-5, Outputs: c.outputs}, c.rows)
 		}})
 	}
@@ -23,8 +23,8 @@ func squaresCases() []Case {
 		pick                      string
 	}{{1, 1, 1, 1, false, false, ""}, {5, 2, 100, 17, true, false, ""}, {8, 2, 96, 40, false, true, "one"}, {33, 3, 544, 7, false, true, ""}} {
 		s := SquaresShape{Cols: c.cols, Norm: c.norm, Eps: 1e-5, Routing: Routing{Experts: c.experts, Used: c.used, Scale: 1}, Paired: c.paired}
-		cases = append(cases, Case{fmt.Sprintf("squares of %d of %d experts, %d rows of %d, norm %v, paired %v %s", c.used, c.experts, c.rows, c.cols, c.norm, c.paired, c.pick),
-			false, func(b *bench) error { return b.expertSquares(s, c.rows, c.pick) }})
+		cases = append(cases, Case{Name: fmt.Sprintf("squares of %d of %d experts, %d rows of %d, norm %v, paired %v %s", c.used, c.experts, c.rows, c.cols, c.norm, c.paired, c.pick),
+			run: func(b *bench) error { return b.expertSquares(s, c.rows, c.pick) }})
 	}
 	return cases
 }

@@ -15,8 +15,8 @@ func topKCases() []Case {
 		{sliceVocab + 1, 1, len(topKRows)}, {sliceVocab + 1, 64, len(topKRows)}, {20_001, 8, len(topKRows)}, {20_001, 2, len(topKRows)},
 		{10 * topKSlice, 33, len(topKRows)}, {sliceVocab + 5, 1, 64}, {32 * topKSlice, 64, 4}, {128_256, 1, 4}, {128_256, 40, 4},
 	} {
-		cases = append(cases, Case{fmt.Sprintf("topk %d of %d, %d rows", c.k, c.vocab, c.outputs), false,
-			func(b *bench) error { return b.topK(c.vocab, c.k, c.outputs) }})
+		cases = append(cases, Case{Name: fmt.Sprintf("topk %d of %d, %d rows", c.k, c.vocab, c.outputs),
+			run: func(b *bench) error { return b.topK(c.vocab, c.k, c.outputs) }})
 	}
 	return cases
 }

@@ -11,7 +11,7 @@ import (
 // modelFlags name a model to measure: a file, or a true shape.
 type modelFlags struct {
 	File  string `name:"model" short:"m" placeholder:"FILE" help:"Model: a file (GGUF), a folder of Hugging Face's, or a name as umbra pull takes it. Default: the built-in one."`
-	Shape string `placeholder:"NAME" help:"Instead of a file, a model of a true shape with random weights: llama3.1-8b, llama3.2-1b, qwen2.5-0.5b, smollm2-135m, gopher-28m."`
+	Shape string `placeholder:"NAME" help:"Instead of a file, a model of a true shape with random weights: llama3.1-8b, llama3.2-1b, qwen2.5-0.5b, smollm2-135m, gopher-28m, qwen3moe-30b-a3b, mixtral-8x7b."`
 	Type  string `default:"q8_0" help:"Weight type of --shape: f32, f16, bf16, q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1, q4_0, iq4_xs, iq4_nl, mxfp4, q3_k, q2_k."`
 }
 

@@ -154,6 +154,6 @@ func TestLinux(t *testing.T) {
 
 // TestEnvironment: what matters is shown, and no secret.
 func TestEnvironment(t *testing.T) {
-	got := environment([]string{"HF_TOKEN=hf_abc", "UMBRA_API_KEY=k", "UMBRA_TUNE=off", "VK_DRIVER_FILES=/a", "HOME=/h", "HF_ENDPOINT=https://me:pw@hub", "AWS_SECRET=x", "PATH=/b"})
-	assert.Equal(t, []Variable{{"HF_ENDPOINT", "https://not-shown@hub"}, {"HF_TOKEN", "(set; not shown)"}, {"UMBRA_API_KEY", "(set; not shown)"}, {"UMBRA_TUNE", "off"}, {"VK_DRIVER_FILES", "/a"}}, got)
+	got := environment([]string{"HF_TOKEN=hf_abc", "UMBRA_API_KEY=k", "UMBRA_TUNE=off", "VK_DRIVER_FILES=/a", "HOME=/h", "HF_ENDPOINT=https://me:pw@hub", "AWS_SECRET=x", "PATH=/b", "NVIDIA_REQUIRE_CUDA=" + strings.Repeat("é", 101)})
+	assert.Equal(t, []Variable{{"HF_ENDPOINT", "https://not-shown@hub"}, {"HF_TOKEN", "(set; not shown)"}, {"NVIDIA_REQUIRE_CUDA", strings.Repeat("é", 50) + "... (202 bytes)"}, {"UMBRA_API_KEY", "(set; not shown)"}, {"UMBRA_TUNE", "off"}, {"VK_DRIVER_FILES", "/a"}}, got)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
@@ -153,6 +154,9 @@ func container(root fs.FS, env func(string) string) string {
 // secret are parts of the names of variables whose values are not shown.
 var secret = []string{"KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL"}
 
+// longest is how many bytes of a variable's value are shown; images for NVIDIA's containers set some with thousands.
+const longest = 200
+
 // environment are the variables that matter to drivers and to umbra, by name. Of secrets it is told that they are set.
 func environment(all []string) (some []Variable) {
 	for _, kv := range all {
@@ -170,6 +174,9 @@ func environment(all []string) (some []Variable) {
 		if u, err := url.Parse(value); err == nil && u.User != nil {
 			u.User = url.User("not-shown")
 			value = u.String()
+		}
+		if len(value) > longest {
+			value = fmt.Sprintf("%s... (%d bytes)", strings.ToValidUTF8(value[:longest/2], ""), len(value))
 		}
 		some = append(some, Variable{name, value})
 	}
