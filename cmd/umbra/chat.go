@@ -27,6 +27,7 @@ type chatCommand struct {
 	KVType    string `name:"kv-type" enum:"f32,f16,int8" default:"f32" help:"Keep keys and values as f32, f16 (half the memory) or int8 (a quarter, and scales)."`
 	Quiet     bool   `short:"q" help:"Say nothing on standard error but errors and what commands are to show."`
 	samplingFlags
+	heldFlags
 	adaptersFlag
 }
 
@@ -60,6 +61,10 @@ func (r *chatCommand) Run(c *console) error {
 	if err != nil {
 		return err
 	}
+	var form umbra.Request
+	if err := r.hold(&form); err != nil {
+		return err
+	}
 	engine, err := openEngine(c, r.Model, umbra.Options{Adapter: r.Adapter, Split: r.Split, MicroBatch: r.MicroBatch, Limits: gpu.LimitSet(r.Limits), Context: r.Context, KVType: r.KVType,
 		Sequences: 1, Lazy: true, Tuned: true, Warn: func(err error) { c.warn("%v", err) }})
 	if err != nil {
@@ -72,7 +77,7 @@ func (r *chatCommand) Run(c *console) error {
 	in, end := lines(c)
 	defer end()
 	s := &repl.Session{Engine: engine, In: in, Out: c.out, Say: c.err, Interrupt: func() (context.Context, context.CancelFunc) { return untilInterrupted() },
-		Settings: repl.Settings{Sampling: params, MaxTokens: r.MaxTokens, Shift: r.WhenFull == "shift"}}
+		Settings: repl.Settings{Sampling: params, MaxTokens: r.MaxTokens, Shift: r.WhenFull == "shift"}, Form: form}
 	if err := s.Begin(r.System, r.Load); err != nil {
 		return err
 	}

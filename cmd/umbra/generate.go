@@ -13,7 +13,6 @@ import (
 	"umbra"
 	"umbra/cmd/umbra/internal/term"
 	"umbra/scheduler"
-	"umbra/scheduler/sample"
 )
 
 // one streams the continuation of one prompt.
@@ -67,7 +66,7 @@ type answer struct {
 
 // many answers prompts, some at once, and writes the answers in the prompts' order, each as soon as those before it
 // are written. One that fails does not stop the others. They are begun in that order too, unless priorities say otherwise.
-func (r *runCommand) many(ctx context.Context, c *console, engine *umbra.Engine, prompts []prompt, params sample.Params) error {
+func (r *runCommand) many(ctx context.Context, c *console, engine *umbra.Engine, prompts []prompt, form umbra.Request) error {
 	ctx, cancel := context.WithCancel(ctx)
 	start := time.Now()
 	answers := make([]*answer, len(prompts))
@@ -79,9 +78,9 @@ func (r *runCommand) many(ctx context.Context, c *console, engine *umbra.Engine,
 	for range min(r.atOnce(), len(prompts)) {
 		workers.Go(func() {
 			for i := range next {
-				p := params
-				p.Seed += uint64(i)
-				answers[i].generate(ctx, engine, r.request(prompts[i], p))
+				q := prompts[i].of(form)
+				q.Sampling.Seed += uint64(i)
+				answers[i].generate(ctx, engine, q)
 			}
 		})
 	}

@@ -7,12 +7,20 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"umbra"
 )
 
 // prompt is a text to continue, and its place among others where --policy is priority.
 type prompt struct {
 	text     string
 	priority int
+}
+
+// of makes a request for the prompt of what all requests have.
+func (p prompt) of(form umbra.Request) umbra.Request {
+	form.Prompt, form.Priority = p.text, p.priority
+	return form
 }
 
 // readPrompts returns the prompts to answer: one, or those of a file of many.

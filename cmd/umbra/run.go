@@ -7,7 +7,6 @@ import (
 	"umbra"
 	"umbra/gpu"
 	"umbra/scheduler"
-	"umbra/scheduler/sample"
 )
 
 // defaultParallel is how many prompts of a file are answered at once.
@@ -37,6 +36,7 @@ type runCommand struct {
 	Session       string   `placeholder:"FILE" help:"Take keys and values of the text from this file, if it is there, and keep them in it at the end: a long beginning is computed once."`
 	Verbose       bool     `short:"v" help:"Say on standard error what there is room for, as --kv-memory does, which file of umbra tune is in use, and of one prompt's first token what it waited for."`
 	samplingFlags
+	heldFlags
 	speculationFlags
 	capacityFlags
 	adaptersFlag
@@ -55,6 +55,7 @@ Examples:
   umbra run --stop $'\n}' - < prompt.go
   umbra run --answers 2 --best-of 8 --temperature 1 'func reverse('
   umbra run --beams 4 --answers 2 --max-tokens 24 'func reverse('
+  umbra run --grammar 'root ::= "yes" | "no"' 'Is Go a language? Answer: '
   umbra run --spec ngram -f table.go
   umbra run --spec draft --draft-max 4 'func main() {'
   umbra run --session doc.umbra-kv --file document-and-question.txt
@@ -94,6 +95,8 @@ func (r *runCommand) Validate() error {
 		return fmt.Errorf("--beams %d must be at least 1, and at least --answers (%d)", r.Beams, r.Answers)
 	case r.Beams > 0 && (r.BestOf > 0 || r.Temperature != nil || r.changes() || len(r.Stop) > 0):
 		return errors.New("--beams draws nothing and takes no stop texts; leave out --best-of, --temperature, --stop, penalties and --logit-bias")
+	case r.Beams > 0 && (r.Grammar != "" || r.GrammarFile != ""):
+		return errors.New("--beams takes no grammar; leave out --grammar and --grammar-file")
 	case r.Beams == 0 && (r.LengthPenalty != 1 || r.EarlyStopping):
 		return errors.New("--length-penalty and --early-stopping are for --beams")
 	case r.Beams == 0 && r.several() && (r.Temperature == nil || *r.Temperature == 0):
@@ -125,6 +128,10 @@ func (r *runCommand) Run(c *console) (err error) {
 	}
 	params, err := r.params()
 	if err != nil {
+		return err
+	}
+	form := umbra.Request{MaxTokens: r.MaxTokens, Stop: r.Stop}
+	if err := r.hold(&form); err != nil {
 		return err
 	}
 	ctx, stop := untilInterrupted()
@@ -168,22 +175,19 @@ func (r *runCommand) Run(c *console) (err error) {
 		return err
 	}
 	r.breakers(&params, engine.Tokenizer())
-	switch q := r.request(prompts[0], params); {
+	form.Sampling = params
+	switch q := prompts[0].of(form); {
 	case r.several():
 		err = r.answers(ctx, c, engine, q)
 	case r.Prompts == "":
 		err = r.one(ctx, c, engine, q)
 	default:
-		err = r.many(ctx, c, engine, prompts, params)
+		err = r.many(ctx, c, engine, prompts, form)
 	}
 	if speculation.By != umbra.NoProposals && err == nil {
 		c.say("%s", speculatedText(engine.Speculated()))
 	}
 	return err
-}
-
-func (r *runCommand) request(p prompt, params sample.Params) umbra.Request {
-	return umbra.Request{Prompt: p.text, Priority: p.priority, MaxTokens: r.MaxTokens, Sampling: params, Stop: r.Stop}
 }
 
 // several reports whether more than one answer is made of the prompt.

@@ -104,14 +104,6 @@ func vocabularyOf(pieces [][]byte) *Vocabulary {
 	return NewVocabulary(len(pieces), func(id int32) []byte { return pieces[id] })
 }
 
-func texts(words ...string) [][]byte {
-	var all [][]byte
-	for _, w := range words {
-		all = append(all, []byte(w))
-	}
-	return all
-}
-
 // TestTrie: the trie has each token once, at the end of its bytes, and says of what is below a node what the tokens say.
 func TestTrie(t *testing.T) {
 	pieces := append(realistic(4000), nil, []byte("the"), []byte("the"))

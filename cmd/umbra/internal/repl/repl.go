@@ -39,6 +39,7 @@ type Session struct {
 	Out    io.Writer // answers
 	Say    io.Writer // all that is said about them
 	Settings
+	Form umbra.Request // what answers are held to; nothing else of it counts
 	// Interrupt makes a context that ends when an answer is to stop.
 	Interrupt func() (context.Context, context.CancelFunc)
 
@@ -141,7 +142,9 @@ func (s *Session) answer() error {
 	ctx, stop := s.Interrupt()
 	defer stop()
 	var text strings.Builder
-	result, err := s.Engine.Generate(ctx, umbra.Request{Tokens: prompt, MaxTokens: s.MaxTokens, Sampling: s.Sampling}, func(c umbra.Chunk) error {
+	q := s.Form
+	q.Tokens, q.MaxTokens, q.Sampling = prompt, s.MaxTokens, s.Sampling
+	result, err := s.Engine.Generate(ctx, q, func(c umbra.Chunk) error {
 		text.WriteString(c.Text)
 		_, err := io.WriteString(s.Out, c.Text)
 		return err

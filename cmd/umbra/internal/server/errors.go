@@ -13,6 +13,7 @@ import (
 
 	"umbra"
 	"umbra/model/chat"
+	"umbra/scheduler/grammar"
 )
 
 // apiError is an answer that is an error, in OpenAI's form.
@@ -53,6 +54,7 @@ func errorOf(err error) *apiError {
 	var known *apiError
 	var large *http.MaxBytesError
 	var raised *chat.Exception
+	var form *grammar.Error
 	switch text := strings.TrimPrefix(err.Error(), "umbra: "); {
 	case errors.As(err, &known):
 		return known
@@ -61,6 +63,8 @@ func errorOf(err error) *apiError {
 			message: fmt.Sprintf("the body is above %d bytes", large.Limit)}
 	case errors.As(err, &raised), errors.Is(err, umbra.ErrNoTemplate):
 		return invalid("messages", "%s", text)
+	case errors.As(err, &form):
+		return invalid(form.Package, "%s", text)
 	case errors.Is(err, umbra.ErrClosed):
 		return &apiError{status: http.StatusServiceUnavailable, kind: serverError, code: "closed", message: text}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -43,6 +43,7 @@ type sampling struct {
 	IgnoreEOS        bool     `json:"ignore_eos"`
 	Priority         int      `json:"priority"`
 	ResponseFormat   *format  `json:"response_format"`
+	Grammar          string   `json:"grammar"`
 }
 
 type format struct {
@@ -123,7 +124,7 @@ func (s *Server) request(f sampling) (r umbra.Request, err error) {
 			return r, invalid("stop", "a stop text is empty")
 		}
 	}
-	return umbra.Request{Sampling: p, Stop: f.Stop, N: f.N, IgnoreEnd: f.IgnoreEOS, Priority: f.Priority}, nil
+	return umbra.Request{Sampling: p, Stop: f.Stop, N: f.N, IgnoreEnd: f.IgnoreEOS, Priority: f.Priority, Grammar: f.Grammar}, nil
 }
 
 // usage is what a request took, as OpenAI's API has it.
