@@ -59,9 +59,6 @@ func (p Plan) BitsPerWeight() float64 {
 
 // PlanFor decides what each tensor of a file becomes.
 func PlanFor(f *gguf.File, o Options) (Plan, error) {
-	if n, ok := f.Uint("split.count"); ok && n > 1 {
-		return Plan{}, fmt.Errorf("quantize: the file is one of %d parts of a model; join them first", n)
-	}
 	if kind, _ := f.String("general.type"); kind == "imatrix" {
 		return Plan{}, fmt.Errorf("quantize: the file is an importance matrix, not a model")
 	}

@@ -283,12 +283,9 @@ func TestNoHalfFile(t *testing.T) {
 }
 
 func TestRefuses(t *testing.T) {
-	part := small(t, func(w *gguf.Writer) { w.Set("split.count", uint16(3)) })
-	_, err := PlanFor(part, Options{Mix: named(t, "q8_0")})
-	assert.ErrorContains(t, err, "one of 3 parts of a model; join them first")
 	w := gguf.NewWriter()
 	w.Set("general.type", "imatrix")
-	_, err = PlanFor(parsed(t, w), Options{Mix: named(t, "q8_0")})
+	_, err := PlanFor(parsed(t, w), Options{Mix: named(t, "q8_0")})
 	assert.ErrorContains(t, err, "is an importance matrix, not a model")
 	o, err := mix.ParseOverride("ffn_down=q4_k")
 	require.NoError(t, err)
