@@ -76,14 +76,12 @@ func TestForgetsTheOldestFirst(t *testing.T) {
 
 // matchOnly looks without touching, so that the order of rest stays.
 func matchOnly(b *Blocks, tokens []int32) (ids []int32) {
-	parent := none
+	n := none
 	for i := 0; i+b.size <= len(tokens); i += b.size {
-		id, _ := b.known.find(parent, tokens[i:i+b.size])
-		if id == none {
+		if n, _ = b.known.find(n, tokens[i:i+b.size]); n == none || b.known.block(n, 0) == none {
 			break
 		}
-		ids = append(ids, id)
-		parent = id
+		ids = append(ids, b.known.block(n, 0))
 	}
 	return ids
 }
@@ -139,23 +137,17 @@ func TestForkCopiesOnWrite(t *testing.T) {
 	y, z := x.Fork(), x.Fork()
 	require.Equal(t, 4, b.Free(), "a fork takes no block")
 	require.True(t, y.Grow(0))
-	_, ok := y.TakeCopy()
-	require.False(t, ok, "nothing is to be written")
+	require.Empty(t, y.TakeCopies(), "nothing is to be written")
 	require.True(t, y.Grow(1))
 	require.Panics(t, func() { y.Fork() }, "its last block is not yet what it should be")
 	require.NoError(t, b.Check(x, y, z))
-	c, ok := y.TakeCopy()
-	require.True(t, ok)
-	require.Equal(t, Copy{From: 1, To: 2}, c)
-	_, ok = y.TakeCopy()
-	require.False(t, ok, "once")
+	require.Equal(t, []Copy{{From: 1, To: 2}}, y.TakeCopies())
+	require.Empty(t, y.TakeCopies(), "once")
 	require.True(t, z.Grow(3))
-	c, _ = z.TakeCopy()
-	require.Equal(t, Copy{From: 1, To: 3}, c)
+	require.Equal(t, []Copy{{From: 1, To: 3}}, z.TakeCopies())
 	require.Equal(t, []int32{0, 3, 4}, z.Blocks(9))
 	require.True(t, x.Grow(1))
-	_, ok = x.TakeCopy()
-	require.False(t, ok, "the last has it to itself")
+	require.Empty(t, x.TakeCopies(), "the last has it to itself")
 	require.Equal(t, []int32{0, 1}, x.Blocks(7))
 	require.NoError(t, b.Check(x, y, z))
 }
@@ -168,16 +160,14 @@ func TestForkGrowIsAllOrNothing(t *testing.T) {
 	y := x.Fork()
 	require.False(t, y.Grow(2))
 	require.Equal(t, []int32{0, 1}, y.Blocks(3))
-	_, ok := y.TakeCopy()
-	require.False(t, ok)
+	require.Empty(t, y.TakeCopies())
 	require.NoError(t, b.Check(x, y))
 	require.True(t, y.Grow(1))
 	require.False(t, x.Grow(2))
 	require.True(t, x.Grow(1))
 	require.NoError(t, b.Check(x, y))
 	y.Release()
-	_, ok = y.TakeCopy()
-	require.False(t, ok, "there is nothing to copy to")
+	require.Empty(t, y.TakeCopies(), "there is nothing to copy to")
 }
 
 func TestCheckFindsInPrefixes(t *testing.T) {
@@ -188,16 +178,20 @@ func TestCheckFindsInPrefixes(t *testing.T) {
 	}{
 		{"count", func(b *Blocks, x *Table) { b.known.idle++ }, "cache: 1 blocks rest, the last is 3; want 2 and 3"},
 		{"list", func(b *Blocks, x *Table) { b.known.blocks[3].older = 2 }, "cache: block 3 rests after block -1, and is linked to 2"},
-		{"rests and held", func(b *Blocks, x *Table) { b.known.rest(0) }, "cache: block 0 rests, but 1 tables hold it, remembered true"},
+		{"rests and held", func(b *Blocks, x *Table) { b.known.rest(0, 1) }, "cache: block 0 rests, but 1 tables hold it, remembered true"},
 		{"free and known", func(b *Blocks, x *Table) { b.free = append(b.free, 3) }, "cache: block 3 is on the free list, but remembered"},
-		{"does not rest", func(b *Blocks, x *Table) { b.known.revive(3) }, "cache: block 3 is remembered, no table holds it, and it does not rest"},
-		{"tokens", func(b *Blocks, x *Table) { b.known.blocks[1].tokens[0] = 7 }, "cache: block 1 is remembered, but block -1 is found"},
-		{"index", func(b *Blocks, x *Table) { b.known.index[5] = 1 }, "cache: the index has block 1 of another hash, or too many"},
-		{"partial", func(b *Blocks, x *Table) { b.known.blocks[1].tokens = nil }, "cache: block 1 is remembered with 0 tokens of 2"},
-		{"parent", func(b *Blocks, x *Table) { b.known.forget(0) }, "cache: block 1 has 1 references; its parent 0 is remembered false and has 1"},
-		{"seals too much", func(b *Blocks, x *Table) { x.sealed = 3 }, "cache: table 0: 3 blocks are sealed, but block 2, its number 2, is not remembered"},
-		{"order", func(b *Blocks, x *Table) { x.ids[0], x.ids[1] = x.ids[1], x.ids[0] }, "cache: table 0: block 1 follows block -1, but its parent is 0"},
-		{"copy", func(b *Blocks, x *Table) { x.copy = &Copy{3, 2} }, "cache: table 0: copy of block 3 (0 references) to 2 (1 references)"},
+		{"does not rest", func(b *Blocks, x *Table) { b.known.revive(3, 1) }, "cache: block 3 is remembered, no table holds it, and it does not rest"},
+		{"tokens", func(b *Blocks, x *Table) { b.known.nodes[1].tokens[0] = 7 }, "cache: text 1 is remembered, but text -1 is found"},
+		{"index", func(b *Blocks, x *Table) { b.known.index[5] = 1 }, "cache: the index has text 1 of another hash, or too many"},
+		{"lost text", func(b *Blocks, x *Table) { delete(b.known.index, b.known.nodes[1].hash) }, "cache: 1 texts are not in the index"},
+		{"partial", func(b *Blocks, x *Table) { b.known.nodes[1].tokens = nil }, "cache: text 1 has 0 tokens of 2"},
+		{"tables", func(b *Blocks, x *Table) { b.known.nodes[0].tables++ }, "cache: text 0 counts 1 blocks, 1 texts after it and 1 tables, not 1, 1 and 0"},
+		{"found for another", func(b *Blocks, x *Table) { b.known.held[0] = 1 }, "cache: block 0 is remembered, but block 1 is found"},
+		{"parent", func(b *Blocks, x *Table) { b.known.forget(0) }, "cache: block 1 has 1 references, more than its parent, block -1"},
+		{"seals too much", func(b *Blocks, x *Table) { x.sealed = 3 }, "cache: table 0: 3 blocks are sealed for 5 tokens"},
+		{"seals more than its text", func(b *Blocks, x *Table) { x.sealed, x.node = 1, none }, "cache: text 1 counts 1 blocks, 0 texts after it and 1 tables, not 1, 0 and 0"},
+		{"order", func(b *Blocks, x *Table) { x.lanes[0][0], x.lanes[0][1] = x.lanes[0][1], x.lanes[0][0] }, "cache: table 0: 2 blocks are sealed, but block 0, its number 1, is not remembered for its text"},
+		{"copy", func(b *Blocks, x *Table) { x.copies = []Copy{{0, 1}} }, "cache: table 0: copy of block 0 to 1, which is not the last of its own"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := pool(t, 6, 2)
@@ -210,7 +204,7 @@ func TestCheckFindsInPrefixes(t *testing.T) {
 	}
 	b := pool(t, 4, 2)
 	filled(t, b, 1, 2, 3, 4).Release()
-	b.known.revive(1)
-	b.known.rest(1)
+	b.known.revive(1, 1)
+	b.known.rest(1, 1)
 	require.EqualError(t, b.Check(), "cache: block 1 would be forgotten after its parent 0")
 }

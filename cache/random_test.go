@@ -13,9 +13,38 @@ type written struct {
 	*Table
 	tokens []int32
 	chain  []uint64 // chain[p] stands for the key and value of position p: it depends on all tokens up to there
+	past   int      // positions before are not to be computed any more
 }
 
-// TestRandom grows, forks, seals, matches and releases at random, with what stands for keys and values in every slot.
+// each calls f with the slot of every position that is held in every lane, and what it is to hold.
+func (x *written) each(f func(lane, position, slot int, want uint64)) {
+	for l := range x.pool.lanes {
+		end := len(x.chain)
+		if x.pool.groups[x.pool.groupOf(l)].Window > 0 {
+			end = min(end, x.Reach())
+		}
+		past, ids := x.Lane(l, x.Len())
+		for p := past * x.pool.size; p < end; p++ {
+			f(l, p, int(ids[p/x.pool.size-past])*x.pool.size+p%x.pool.size, x.chain[p]+uint64(l))
+		}
+	}
+}
+
+// holds checks that what a row of position n sees is held.
+func (x *written) holds(t *testing.T, n int) {
+	for l := range x.pool.lanes {
+		past, ids := x.Lane(l, x.Len())
+		first := 0
+		if w := x.pool.groups[x.pool.groupOf(l)].Window; w > 0 {
+			first = max(0, n-w+1)
+		}
+		if past*x.pool.size > first || (past+len(ids))*x.pool.size < n {
+			require.Fail(t, "row sees what is not there", "lane %d holds %d blocks from %d on for position %d", l, len(ids), past, n)
+		}
+	}
+}
+
+// TestRandom grows, slides, forks, seals, matches and releases at random, with what stands for keys and values in every slot.
 // Each position must keep its own, whoever else writes. Tokens are of two kinds only, so that beginnings often agree;
 // where the hash is bad, everything collides.
 func TestRandom(t *testing.T) {
@@ -23,15 +52,21 @@ func TestRandom(t *testing.T) {
 		name         string
 		blocks, size int
 		hash         func(uint64, []int32) uint64
+		groups       []Group
 	}{
-		{"tight", 13, 3, chainHash},
-		{"roomy", 60, 2, chainHash},
-		{"single", 20, 1, chainHash},
-		{"collisions", 30, 2, func(uint64, []int32) uint64 { return 7 }},
+		{"tight", 13, 3, chainHash, nil},
+		{"roomy", 60, 2, chainHash, nil},
+		{"single", 20, 1, chainHash, nil},
+		{"collisions", 30, 2, func(uint64, []int32) uint64 { return 7 }, nil},
+		{"lanes", 30, 3, chainHash, []Group{{Lanes: 3}}},
+		{"window", 14, 3, chainHash, []Group{{Window: 5, Lanes: 1}}},
+		{"both", 40, 2, chainHash, []Group{{Lanes: 1}, {Window: 4, Lanes: 1}}},
+		{"all kinds", 70, 3, chainHash, []Group{{Lanes: 2}, {Window: 1, Lanes: 1}, {Window: 7, Lanes: 3}}},
+		{"windows collide", 50, 1, func(uint64, []int32) uint64 { return 7 }, []Group{{Window: 3, Lanes: 2}, {Window: 6, Lanes: 1}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 2))
-			b := pool(t, c.blocks, c.size)
+			b := pool(t, c.blocks, c.size, c.groups...)
 			b.known.hash = c.hash
 			slots := make([]uint64, b.Len()*b.Size())
 			var tables []*written
@@ -41,7 +76,7 @@ func TestRandom(t *testing.T) {
 				if len(tables) > 0 {
 					x = tables[r.IntN(len(tables))]
 				}
-				switch n := r.IntN(11); {
+				switch n := r.IntN(12); {
 				case x == nil || n == 0:
 					x = &written{Table: b.Table()}
 					var like []int32
@@ -53,21 +88,27 @@ func TestRandom(t *testing.T) {
 					hit := x.Match(like)
 					did["matched"] += hit
 					x.append(like[:hit])
+					x.past = hit
 					tables = append(tables, x)
 				case n < 6:
 					x.grow(t, r, slots, did)
 				case n < 7:
-					x.Seal(x.tokens[:r.IntN(len(x.tokens)+1)])
+					x.Seal(x.tokens[:r.IntN(x.Reach()+1)])
 				case n < 8 && len(tables) < 9:
-					y := &written{Table: x.Fork()}
+					y := &written{Table: x.Fork(), past: x.past}
 					y.append(x.tokens)
 					tables = append(tables, y)
 				case n < 9:
 					x.shrink(r, did)
 				case n < 10:
 					x.Release()
-					x.tokens, x.chain = nil, nil
+					x.tokens, x.chain, x.past = nil, nil, 0
 					tables = deleteTable(tables, x)
+				case n < 11:
+					free := b.Free()
+					x.past += r.IntN(x.Reach() - x.past + 1)
+					x.Slide(x.past)
+					did["freed"] += b.Free() - free
 				default:
 					tables = swap(t, r, b, slots, tables, did)
 				}
@@ -75,9 +116,12 @@ func TestRandom(t *testing.T) {
 				for _, x := range tables {
 					all = append(all, x.Table)
 					require.Len(t, x.tokens, x.Len())
-					for p, want := range x.chain {
-						require.Equal(t, want, slots[x.Slot(p)], "step %d: position %d of %v", step, p, x.tokens)
-					}
+					x.holds(t, x.past)
+					x.each(func(lane, p, slot int, want uint64) {
+						if slots[slot] != want {
+							require.Fail(t, "lost", "step %d: lane %d, position %d of %v", step, lane, p, x.tokens)
+						}
+					})
 				}
 				require.NoError(t, b.Check(all...), "step %d", step)
 				agree(t, b, all)
@@ -86,6 +130,8 @@ func TestRandom(t *testing.T) {
 			require.NotZero(t, did["matched"])
 			require.Equal(t, c.size > 1, did["copied"] > 0, "a block of one token is never partial")
 			require.True(t, did["refused"] > 0 || c.blocks == 60, "unless roomy")
+			require.Equal(t, b.Windowed(), did["freed"] > 0)
+			require.Equal(t, b.Windowed(), did["extended"] > 0)
 			for _, x := range tables {
 				x.Release()
 			}
@@ -116,41 +162,63 @@ func (x *written) append(tokens []int32) {
 	}
 }
 
-// grow adds random tokens and writes their slots, after the copy; it must fit exactly when there are enough blocks.
+// grow adds random tokens and writes their slots, after the copies; it must fit exactly when there are enough blocks. With windows it may add
+// less than it reserves.
 func (x *written) grow(t *testing.T, r *rand.Rand, slots []uint64, did map[string]int) {
 	b := x.pool
-	n, free, before := r.IntN(2+2*b.Size()), b.Free(), fmt.Sprint(x.ids)
-	need := b.Need(x.Len()+n) - b.Need(x.Len())
-	shared := n > 0 && x.Len()%b.Size() != 0 && b.refs[x.ids[len(x.ids)-1]] > 1
-	if shared {
-		need++
+	n, free, before := r.IntN(2+2*b.Size()), b.Free(), fmt.Sprint(x.lanes)
+	to, reach := x.Len()+n, x.Len()+n
+	if b.Windowed() && r.IntN(2) == 0 {
+		reach = x.Reach() + r.IntN(to-x.Reach()+1)
 	}
+	need, shared := 0, 0
+	for g, group := range b.groups {
+		have, want := x.Len(), to
+		if group.Window > 0 {
+			have, want = x.Reach(), max(x.Reach(), reach)
+		}
+		blocks := b.span(want) - b.span(have)
+		if ids := x.heads(g); want > have && have%b.Size() != 0 && b.refs[ids[len(ids)-1]] > 1 {
+			blocks++
+			shared += group.Lanes
+		}
+		need += blocks * group.Lanes
+	}
+	require.Equal(t, need, x.Lack(to, reach))
 	if need > free {
-		require.False(t, x.Grow(n))
+		require.False(t, x.Reserve(to, reach))
 		require.Equal(t, free, b.Free())
-		require.Equal(t, before, fmt.Sprint(x.ids))
+		require.Equal(t, before, fmt.Sprint(x.lanes))
 		did["refused"]++
 		return
 	}
-	require.True(t, x.Grow(n))
+	require.True(t, x.Reserve(to, reach))
 	require.Equal(t, free-need, b.Free())
-	c, ok := x.TakeCopy()
-	require.Equal(t, shared, ok)
-	if ok {
+	if b.Windowed() && r.IntN(2) == 0 {
+		reach, at := x.Reach(), x.Extend(to)
+		require.True(t, at == to || b.Free() < b.Lanes())
+		did["extended"] += at - reach
+	}
+	copies := x.TakeCopies()
+	require.GreaterOrEqual(t, len(copies), shared)
+	for _, c := range copies {
 		copy(slots[int(c.To)*b.Size():][:b.Size()], slots[int(c.From)*b.Size():])
 		did["copied"]++
 	}
 	for range n {
 		x.append([]int32{r.Int32N(2)})
-		p := len(x.tokens) - 1
-		slots[x.Slot(p)] = x.chain[p]
 	}
+	x.each(func(lane, p, slot int, want uint64) {
+		if p >= to-n || p >= x.past {
+			slots[slot] = want
+		}
+	})
 }
 
-// shrink gives back a random end, unless that cuts a remembered block.
+// shrink gives back a random end, unless that cuts a remembered block, or is before what was slid to.
 func (x *written) shrink(r *rand.Rand, did map[string]int) {
 	n := r.IntN(x.Len() + 1)
-	if n%x.pool.size != 0 && x.pool.known.has(x.ids[n/x.pool.size]) {
+	if n%x.pool.size != 0 && x.remembered(n/x.pool.size) || n < x.past {
 		return
 	}
 	x.Shrink(n)
@@ -167,12 +235,12 @@ func swap(t *testing.T, r *rand.Rand, b *Blocks, slots []uint64, tables []*writt
 	var lengths []int
 	for _, x := range group {
 		others = others[1:]
-		n := r.IntN(len(x.tokens) + 1)
-		x.tokens, x.chain = x.tokens[:n], x.chain[:n]
+		n := x.past + r.IntN(x.Reach()-x.past+1)
+		x.tokens, x.chain, x.past = x.tokens[:n], x.chain[:n], n
 		packed, lengths = append(packed, x.Table), append(lengths, n)
 	}
 	blocks, layout := Pack(packed, lengths)
-	require.Equal(t, len(blocks), Packed(layout))
+	require.Equal(t, len(blocks), b.Packed(layout))
 	var kept [][]uint64
 	for _, id := range blocks {
 		kept = append(kept, append([]uint64(nil), slots[int(id)*b.Size():][:b.Size()]...))
@@ -188,16 +256,17 @@ func swap(t *testing.T, r *rand.Rand, b *Blocks, slots []uint64, tables []*writt
 		known = group[0].Match(group[0].tokens)
 	}
 	free := b.Free()
-	taken, ok := Unpack(packed, lengths, layout)
-	require.Equal(t, len(blocks)-known/b.Size() <= free, ok)
+	found := layout.Before(known, b.Size(), b.groups)
+	taken, ok := Unpack(packed, layout)
+	require.Equal(t, len(blocks)-found <= free, ok)
 	if !ok {
 		require.Equal(t, free, b.Free())
 		group[0].Release()
 		return append([]*written(nil), others...)
 	}
-	require.Equal(t, free-len(taken), b.Free())
+	require.Len(t, taken, len(blocks)-found)
 	for i, id := range taken {
-		copy(slots[int(id)*b.Size():], kept[known/b.Size()+i])
+		copy(slots[int(id)*b.Size():], kept[found+i])
 	}
 	did["swapped"] += len(taken)
 	did["found again"] += known
