@@ -38,6 +38,7 @@ type Blocks struct {
 	// remembered of them is that of the first.
 	refs  []int32   // refs[id] is the number of tables that hold the block
 	mates [][]int32 // mates[id] are the blocks of the group's other lanes; nil where no group has any
+	used  []int     // by group: how many blocks tables hold
 	free  []int32   // ids nobody holds and nothing is known of; taken from and returned to its end, a warm block first
 	known prefixes
 }
@@ -55,7 +56,7 @@ func New(n, size int, groups ...Group) (*Blocks, error) {
 	if len(groups) == 0 {
 		groups = []Group{{Lanes: 1}}
 	}
-	b := &Blocks{size: size, groups: groups, refs: make([]int32, n), free: make([]int32, n), known: newPrefixes(n, len(groups))}
+	b := &Blocks{size: size, groups: groups, refs: make([]int32, n), used: make([]int, len(groups)), free: make([]int32, n), known: newPrefixes(n, len(groups))}
 	for i, g := range groups {
 		if g.Lanes < 1 || g.Window < 0 {
 			return nil, fmt.Errorf("cache: group %d has a window of %d and %d lanes, want at least 0 and 1", i, g.Window, g.Lanes)
@@ -88,6 +89,12 @@ func (b *Blocks) Windowed() bool { return b.window }
 // Free returns how many blocks no table holds, those that are remembered among them.
 func (b *Blocks) Free() int { return len(b.free) + b.known.idle }
 
+// Groups returns the groups.
+func (b *Blocks) Groups() []Group { return b.groups }
+
+// Used returns how many blocks tables hold of a group's, a block of several once.
+func (b *Blocks) Used(group int) int { return b.used[group] }
+
 // span returns how many blocks of a lane hold n tokens: n/size, rounded up.
 func (b *Blocks) span(n int) int { return (n + b.size - 1) / b.size }
 
@@ -107,6 +114,8 @@ func (b *Blocks) take(group int) int32 {
 		b.mates[id] = mates
 	}
 	b.refs[id] = 1
+	b.known.blocks[id].group = int32(group)
+	b.used[group] += lanes
 	return id
 }
 
@@ -147,6 +156,7 @@ func (b *Blocks) release(id int32) {
 func (b *Blocks) hold(id int32) {
 	if b.refs[id] == 0 {
 		b.known.revive(id, b.lanesOf(id))
+		b.used[b.known.blocks[id].group] += b.lanesOf(id)
 	}
 	b.refs[id]++
 }
@@ -158,6 +168,10 @@ func (b *Blocks) drop(id int32) {
 	case b.refs[id] < 0:
 		panic(fmt.Sprintf("cache: block %d released more often than it was taken", id))
 	case b.refs[id] > 0:
+		return
+	}
+	b.used[b.known.blocks[id].group] -= b.lanesOf(id)
+	switch {
 	case b.known.has(id):
 		b.known.rest(id, b.lanesOf(id))
 	default:

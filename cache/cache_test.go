@@ -150,6 +150,7 @@ func TestCheckFinds(t *testing.T) {
 	}{
 		{"count too high", func(b *Blocks, x *Table) { b.refs[0]++ }, "cache: block 0 has 2 references, but 1 tables hold it"},
 		{"count of a free block", func(b *Blocks, x *Table) { b.refs[3]++ }, "cache: block 3 has 1 references, but 0 tables hold it"},
+		{"count of a group", func(b *Blocks, x *Table) { b.used[0]++ }, "cache: 2 blocks of group 0 are held, counted are 3"},
 		{"held and free", func(b *Blocks, x *Table) { b.free = append(b.free, 1) }, "cache: block 1 is on the free list, but 1 tables hold it"},
 		{"freed twice", func(b *Blocks, x *Table) { b.free = append(b.free, 3) }, "cache: free list names block 3 twice"},
 		{"lost", func(b *Blocks, x *Table) { b.free = b.free[:1] }, "cache: block 2 is lost: no table holds it and the free list does not name it"},

@@ -40,9 +40,18 @@ func (b *Blocks) Check(tables ...*Table) error {
 			}
 		}
 	}
+	used := make([]int, len(b.groups))
 	for id, n := range held {
 		if b.refs[id] != n {
 			return fmt.Errorf("cache: block %d has %d references, but %d tables hold it", id, b.refs[id], n)
+		}
+		if n > 0 {
+			used[b.known.blocks[id].group] += b.lanesOf(int32(id))
+		}
+	}
+	for g, n := range used {
+		if b.used[g] != n {
+			return fmt.Errorf("cache: %d blocks of group %d are held, counted are %d", n, g, b.used[g])
 		}
 	}
 	if err := b.checkFree(held); err != nil {

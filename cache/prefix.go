@@ -45,7 +45,7 @@ type node struct {
 // known is what is remembered of a block.
 type known struct {
 	node  int32 // whose tokens it holds, or none
-	group int32
+	group int32 // the one it was taken for
 
 	resting      bool
 	older, newer int32 // neighbours in the list, or none
@@ -162,9 +162,10 @@ func (p *prefixes) before(n int32, blocks int) int32 {
 	return n
 }
 
-// remember makes a block the one that a group has for a node.
-func (p *prefixes) remember(id, n int32, group int) {
-	p.blocks[id].node, p.blocks[id].group = n, int32(group)
+// remember makes a block the one that its group has for a node.
+func (p *prefixes) remember(id, n int32) {
+	group := int(p.blocks[id].group)
+	p.blocks[id].node = n
 	p.held[int(n)*p.groups+group] = id
 	p.nodes[n].blocks++
 }

@@ -36,6 +36,9 @@ func (t *Table) Len() int { return t.tokens }
 // Reach returns how many positions are reserved in groups with a window too.
 func (t *Table) Reach() int { return t.reach }
 
+// Lanes returns how many block tables there are.
+func (t *Table) Lanes() int { return len(t.lanes) }
+
 // Blocks returns the ids of the first lane's blocks that hold the first n positions, in order, less those that its window has passed.
 // The slice stays valid and unchanged when the table grows or is released later, but must not be written to. It panics if n exceeds Len.
 func (t *Table) Blocks(n int) []int32 {
@@ -75,6 +78,9 @@ func (t *Table) Growth(n int) int { return t.Lack(t.tokens+n, t.tokens+n) }
 // Reserve is Grow to a length of so many tokens; groups with a window get blocks for the first reach of them only, as a window
 // that is to pass them by then needs fewer at a time. What is reserved already stays so.
 func (t *Table) Reserve(tokens, reach int) bool {
+	if tokens == t.tokens && (reach <= t.reach || t.past == nil) {
+		return true
+	}
 	if t.Lack(tokens, reach) > t.pool.Free() {
 		return false
 	}
@@ -261,7 +267,7 @@ func (t *Table) seal(n int32, i int) {
 		switch own, found := t.heads(g)[at], t.pool.known.block(n, g); found {
 		case own: // a fork has sealed it
 		case none:
-			t.pool.known.remember(own, n, g)
+			t.pool.known.remember(own, n)
 		default:
 			t.pool.hold(found)
 			t.replace(g, at, found)

@@ -14,27 +14,60 @@ func (b *Blocks) hidden(group, position int) int {
 	return max(0, position-w+1) / b.size
 }
 
-// most is how many blocks of a lane a row of any position sees, its own among them; 0 is no bound.
-func (b *Blocks) most(group int) int {
+// most is how many blocks of a lane so many rows next to each other see at most, n blocks in all; with a window that is bounded.
+func (b *Blocks) most(group, n, rows int) int {
 	w := b.groups[group].Window
 	if w == 0 {
-		return 0
+		return n
 	}
-	return b.span(w-1) + 1
+	return min(n, b.span(w+rows-2)+1)
 }
 
-// Need returns how many blocks a sequence of n tokens takes at most, in all lanes, where its rows are computed one at a time: with a
-// window that is bounded.
-func (b *Blocks) Need(n int) int { return b.NeedBeyond(0, n) }
+// Need returns how many blocks a sequence of n tokens holds at most, in all lanes, where its rows are computed one at a time.
+func (b *Blocks) Need(n int) int { return b.NeedAhead(n, 1) }
+
+// NeedAhead is Need where so many rows are computed at a time.
+func (b *Blocks) NeedAhead(n, rows int) (blocks int) {
+	for g, group := range b.groups {
+		blocks += b.most(g, b.span(n), rows) * group.Lanes
+	}
+	return blocks
+}
 
 // NeedBeyond is Need less the first shared blocks of each lane, which another table holds too.
 func (b *Blocks) NeedBeyond(shared, n int) (blocks int) {
 	for g, group := range b.groups {
-		own := max(0, b.span(n)-shared)
-		if most := b.most(g); most > 0 {
-			own = min(own, most)
-		}
-		blocks += own * group.Lanes
+		blocks += b.most(g, max(0, b.span(n)-shared), 1) * group.Lanes
+	}
+	return blocks
+}
+
+// Short returns how many blocks more than now the table holds at most on its way to n tokens, where its rows are computed one at a
+// time.
+func (t *Table) Short(n int) (blocks int) {
+	for g := range t.pool.groups {
+		blocks += t.pool.short(g, n, len(t.heads(g)))
+	}
+	return blocks
+}
+
+// Short is Table.Short of a table that Unpack has made of a share.
+func (b *Blocks) Short(s Share, n int) (blocks int) {
+	for g := range b.groups {
+		blocks += b.short(g, n, len(s.Blocks[g]))
+	}
+	return blocks
+}
+
+// short is a group's part of Short, with so many blocks held in each lane.
+func (b *Blocks) short(group, n, held int) int {
+	return max(0, b.most(group, b.span(n), 1)-held) * b.groups[group].Lanes
+}
+
+// Count returns how many blocks the table holds, in all lanes.
+func (t *Table) Count() (blocks int) {
+	for _, ids := range t.lanes {
+		blocks += len(ids)
 	}
 	return blocks
 }

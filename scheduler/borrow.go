@@ -3,14 +3,17 @@ package scheduler
 import (
 	"errors"
 	"fmt"
+
+	"umbra/scheduler/batch"
 )
 
 // ErrBusy is returned where the cache has too few free blocks at the moment; there will be more when requests end.
 var ErrBusy = errors.New("scheduler: too few blocks of the cache are free")
 
-// Borrow hands use the blocks for n tokens, for what is computed beside the requests, and takes them back. It returns use's error, or ErrBusy. Call it
-// between steps.
-func (s *Scheduler) Borrow(n int, use func(blocks []int32) error) error {
+// Borrow hands use the blocks for n tokens, for what is computed beside the requests, and takes them back. It calls use for rows of them after
+// another, at most most at a time, with their first position and a sequence that has their rows and block tables. It returns use's error, or ErrBusy.
+// Call it between steps.
+func (s *Scheduler) Borrow(n, most int, use func(position int, rows batch.Sequence) error) error {
 	switch {
 	case len(s.flights) > 0:
 		return errInFlight
@@ -18,10 +21,21 @@ func (s *Scheduler) Borrow(n int, use func(blocks []int32) error) error {
 		return fmt.Errorf("scheduler: %d tokens are more than the context of %d, or than %d blocks of %d hold",
 			n, s.config.Context, s.config.Blocks, s.config.BlockSize)
 	}
-	t := s.blocks.Table()
-	defer t.Release()
-	if !t.Grow(n) {
-		return ErrBusy
+	q := sequence{table: s.blocks.Table()}
+	defer q.table.Release()
+	for at := 0; at < n; {
+		if s.blocks.Free() < q.table.Short(n) || !q.table.Reserve(n, at+1) {
+			return ErrBusy
+		}
+		end := min(at+most, q.table.Extend(min(at+most, n)))
+		rows := batch.Sequence{Rows: end - at}
+		rows.Past, rows.Blocks = q.table.Lane(0, end)
+		q.lanes(nil, &rows, end)
+		if err := use(at, rows); err != nil {
+			return err
+		}
+		at = end
+		q.table.Slide(at)
 	}
-	return use(t.Blocks(n))
+	return nil
 }

@@ -123,8 +123,8 @@ func (s *Scheduler) checkParked(g *group) error {
 		return fmt.Errorf("scheduler: request %d of %d members has saved the blocks of %d", g.id, len(g.members), len(w.computed))
 	}
 	for i, q := range g.members {
-		if n := w.computed[i]; n > len(q.tokens) || n == len(q.tokens) && !q.ready() || s.blocks.Need(n) != len(w.layout[i]) {
-			return fmt.Errorf("scheduler: sequence %d of %d tokens has saved %d in %d blocks", q.id, len(q.tokens), n, len(w.layout[i]))
+		if n := w.computed[i]; n > len(q.tokens) || n == len(q.tokens) && !q.ready() || n != w.layout[i].Tokens {
+			return fmt.Errorf("scheduler: sequence %d of %d tokens has saved %d in blocks of %d", q.id, len(q.tokens), n, w.layout[i].Tokens)
 		}
 	}
 	return nil
@@ -138,6 +138,8 @@ func (s *Scheduler) checkRunning(q *sequence) error {
 		return fmt.Errorf("scheduler: sequence %d has ended and still runs", q.id)
 	case q.computed+q.rows > reserved:
 		return fmt.Errorf("scheduler: sequence %d has reserved %d tokens, with %d computed and %d rows in flight", q.id, reserved, q.computed, q.rows)
+	case s.blocks.Windowed() && (q.computed+q.rows > q.table.Reach() || q.table.Count() > s.blocks.NeedAhead(reserved, MaxFlights*s.config.MaxBatchTokens)):
+		return fmt.Errorf("scheduler: sequence %d holds %d blocks for windows at %d of %d tokens, with %d rows in flight", q.id, q.table.Count(), q.computed, reserved, q.rows)
 	case q.ended:
 		return nil // what it knows may end before what was computed for it
 	case q.rows < 0 || q.promised < 0 || q.promised > len(s.flights) || q.pending() < 0:

@@ -130,6 +130,7 @@ func (s *Scheduler) advance(events []Event, q *sequence, out []batch.Output) []E
 	if err == nil && !q.ended && !s.config.NoPrefixReuse { // after an error its cache may not hold numbers
 		q.table.Seal(q.tokens[:q.computed])
 	}
+	q.table.Slide(q.computed)
 	followers := q.group.fork()
 	if !sampled {
 		return events

@@ -22,12 +22,12 @@ func syllable(id int32) []byte {
 	return []byte{consonants[int(id)/len(vowels)], vowels[int(id)%len(vowels)]}
 }
 
-// cell is one slot of the fake cache. A real one holds a key and a value, which depend on all tokens up to there; so does
-// chain.
+// cell is one slot of the fake cache. A real one holds a key and a value, which depend on all tokens up to there; so do
+// chain and text.
 type cell struct {
-	token    int32
 	position int32
 	chain    uint64
+	text     []int32 // the tokens
 }
 
 // link makes a position's chain of the one before it.
@@ -38,10 +38,12 @@ func link(before uint64, token, position int32) uint64 {
 }
 
 // fake stands in for a model. It writes each row's token to the row's slot, then reads every output row's context back
-// through the block table and makes logits of nothing else: a wrong slot, table or position, a block shared by mistake,
+// through the block tables, as far as each lane sees, and makes logits of nothing else: a wrong slot, table or position, a block shared by mistake,
 // a copy that is missing or wrong, or a token computed too early or never, changes what comes next or is an error.
 type fake struct {
 	blockSize int
+	windows   []int // by lane: how many tokens a row sees; 0: all
+	widest    int   // the lane that sees most
 	cells     []cell
 	store     *fakeStore      // nil: nothing is swapped
 	given     []int32         // what the latest step's output rows gave
@@ -54,7 +56,21 @@ type fake struct {
 
 func newFake(c Config) *fake {
 	store, _ := c.Store.(*fakeStore)
-	return &fake{blockSize: c.BlockSize, cells: make([]cell, c.BlockSize*c.Blocks), store: store, spoiled: map[uint64]bool{}, of: logitsOf}
+	f := &fake{blockSize: c.BlockSize, cells: make([]cell, c.BlockSize*c.Blocks), store: store, spoiled: map[uint64]bool{}, of: logitsOf}
+	for _, g := range c.Groups {
+		for range g.Lanes {
+			f.windows = append(f.windows, g.Window)
+		}
+	}
+	if len(f.windows) == 0 {
+		f.windows = []int{0}
+	}
+	for lane, w := range f.windows {
+		if widest := f.windows[f.widest]; widest > 0 && (w == 0 || w > widest) {
+			f.widest = lane
+		}
+	}
+	return f
 }
 
 func (f *fake) run(b *batch.Batch) ([]batch.Output, error) {
@@ -83,18 +99,26 @@ func (f *fake) run(b *batch.Batch) ([]batch.Output, error) {
 			top = 1
 		}
 		last := int(b.Positions[row-1])
-		if len(s.Blocks) != last/f.blockSize+1 {
-			return nil, fmt.Errorf("fake: sequence %d has %d blocks for position %d", s.ID, len(s.Blocks), last)
+		if len(s.Lanes) != len(f.windows)-1 {
+			return nil, fmt.Errorf("fake: sequence %d has tables for %d lanes more than one, want %d", s.ID, len(s.Lanes), len(f.windows)-1)
+		}
+		for lane := range f.windows {
+			if t := table(s, lane); t.Past+len(t.Blocks) != last/f.blockSize+1 || t.Past*f.blockSize > f.first(lane, last-s.Rows+1) {
+				return nil, fmt.Errorf("fake: sequence %d has in lane %d blocks %d to %d for %d rows up to position %d", s.ID, lane, t.Past, t.Past+len(t.Blocks), s.Rows, last)
+			}
 		}
 		for r := s.Start; r < row; r++ {
 			p := int(b.Positions[r])
 			if p != last-(row-1-r) {
 				return nil, fmt.Errorf("fake: sequence %d: row %d is position %d", s.ID, r, p)
 			}
-			if written[b.Slots[r]] || b.Slots[r] != s.Blocks[p/f.blockSize]*int32(f.blockSize)+int32(p%f.blockSize) {
-				return nil, fmt.Errorf("fake: sequence %d writes position %d to slot %d", s.ID, p, b.Slots[r])
+			for lane := range f.windows {
+				slot := f.slot(s, lane, p)
+				if written[slot] || lane == 0 && b.Slots[r] != slot {
+					return nil, fmt.Errorf("fake: sequence %d writes position %d to slot %d", s.ID, p, b.Slots[r])
+				}
+				written[slot] = true
 			}
-			written[b.Slots[r]] = true
 			f.write(s, tokens[r], p)
 		}
 	}
@@ -197,37 +221,78 @@ func (f *fake) spoil(b *batch.Batch) {
 	for _, c := range b.Copies {
 		clear(f.cells[int(c.To)*f.blockSize:][:f.blockSize])
 	}
-	for _, slot := range b.Slots {
-		f.cells[slot] = cell{}
+	for _, s := range b.Sequences {
+		for _, p := range b.Positions[s.Start:][:s.Rows] {
+			for lane := range f.windows {
+				*f.at(s, lane, int(p)) = cell{}
+			}
+		}
 	}
+}
+
+// table returns a sequence's block table of a lane.
+func table(s batch.Sequence, lane int) batch.Table {
+	if lane == 0 {
+		return batch.Table{Past: s.Past, Blocks: s.Blocks}
+	}
+	return s.Lanes[lane-1]
+}
+
+// first returns the first position that a row of a position sees.
+func (f *fake) first(lane, position int) int {
+	if w := f.windows[lane]; w > 0 {
+		return max(0, position-w+1)
+	}
+	return 0
+}
+
+// slot returns where a lane has a sequence's position.
+func (f *fake) slot(s batch.Sequence, lane, position int) int32 {
+	t := table(s, lane)
+	return t.Blocks[position/f.blockSize-t.Past]*int32(f.blockSize) + int32(position%f.blockSize)
 }
 
 // at returns the cell of a sequence's position.
-func (f *fake) at(s batch.Sequence, position int) *cell {
-	return &f.cells[int(s.Blocks[position/f.blockSize])*f.blockSize+position%f.blockSize]
+func (f *fake) at(s batch.Sequence, lane, position int) *cell {
+	return &f.cells[f.slot(s, lane, position)]
 }
 
-// write fills the cell of a position from the one before it.
+// write fills the cells of a position from one before it.
 func (f *fake) write(s batch.Sequence, token int32, position int) {
+	c := cell{position: int32(position)}
 	before := uint64(0)
 	if position > 0 {
-		before = f.at(s, position-1).chain
+		last := f.at(s, f.widest, position-1)
+		before, c.text = last.chain, last.text
 	}
-	*f.at(s, position) = cell{token, int32(position), link(before, token, int32(position))}
+	c.chain, c.text = link(before, token, c.position), append(slices.Clone(c.text), token)
+	for lane := range f.windows {
+		*f.at(s, lane, position) = c
+	}
 }
 
 // logits reads the sequence's context up to a position and makes the logits that follow it.
 func (f *fake) logits(s batch.Sequence, position int) ([]float32, error) {
-	var tokens []int32
-	before := uint64(0)
-	for p := range position + 1 {
-		c := f.at(s, p)
-		if before = link(before, c.token, int32(p)); (c.chain != before || int(c.position) != p) && !f.spoiled[s.ID] {
-			return nil, fmt.Errorf("fake: position %d of sequence %d holds position %d of another", p, s.ID, c.position)
-		}
-		tokens = append(tokens, c.token)
+	text := f.at(s, f.widest, position).text
+	if f.spoiled[s.ID] {
+		return f.of(text), nil
 	}
-	return f.of(tokens), nil
+	if len(text) != position+1 {
+		return nil, fmt.Errorf("fake: position %d of sequence %d is after a text of %d", position, s.ID, len(text))
+	}
+	chain := uint64(0)
+	for p, token := range text {
+		chain = link(chain, token, int32(p))
+		for lane := range f.windows {
+			if p < f.first(lane, position) {
+				continue
+			}
+			if c := f.at(s, lane, p); c.chain != chain || int(c.position) != p {
+				return nil, fmt.Errorf("fake: position %d of sequence %d holds in lane %d position %d of another", p, s.ID, lane, c.position)
+			}
+		}
+	}
+	return f.of(text), nil
 }
 
 // logitsOf makes the logits that follow a text.

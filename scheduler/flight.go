@@ -16,6 +16,8 @@ type flight struct {
 	shares []share
 	// moved are the sequences whose tables hold a block that the step copies or loads, with rows in it or without.
 	moved []*sequence
+	// lanes are the block tables of all lanes but the first.
+	lanes []batch.Table
 	// asked counts the sequences that could have proposals.
 	asked int
 	// latest says that nothing has been committed since it was laid out.
@@ -66,7 +68,7 @@ func (s *Scheduler) land() {
 	for _, left := range s.flights {
 		left.latest = false
 	}
-	f.asked = 0
+	f.asked, f.lanes = 0, f.lanes[:0]
 	clear(f.shares)
 	clear(f.moved)
 	f.shares, f.moved = f.shares[:0], f.moved[:0]

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"umbra/cache"
 )
 
 // group is a request on its way: its answers, each a sequence, and what they have in common.
@@ -61,14 +63,14 @@ func (g *group) leave() {
 
 // blocksApart returns how many blocks all known tokens of the group's members need when they run apart, beyond those
 // that their first member has reserved to compute the prompt: full blocks of the prompt are shared, others are not.
-func (g *group) blocksApart(need func(tokens int) int, size int) int {
+func (g *group) blocksApart(b *cache.Blocks) int {
 	if g.apart {
 		return 0
 	}
-	full := g.members[0].prompt / size
-	n := full - need(g.members[0].prompt)
+	full := g.members[0].prompt / b.Size()
+	n := b.Need(full*b.Size()) - b.Need(g.members[0].prompt)
 	for _, q := range g.members {
-		n += need(len(q.tokens)) - full
+		n += b.NeedBeyond(full, len(q.tokens))
 	}
 	return n
 }

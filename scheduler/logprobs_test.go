@@ -74,13 +74,17 @@ func TestBorrow(t *testing.T) {
 	c := small
 	c.Vocabulary = syllables
 	s := open(t, c)
-	var held []int32
-	require.NoError(t, s.Borrow(9, func(blocks []int32) error { held = blocks; return nil }))
-	require.Len(t, held, 3)
+	var rows, held []int
+	require.NoError(t, s.Borrow(9, 6, func(position int, q batch.Sequence) error {
+		rows, held = append(rows, position, q.Rows), append(held, q.Past, len(q.Blocks))
+		return nil
+	}))
+	require.Equal(t, []int{0, 6, 6, 3}, rows)
+	require.Equal(t, []int{0, 2, 0, 3}, held)
 	require.NoError(t, s.Check())
 	require.Equal(t, small.Blocks, s.Stats().BlocksFree)
-	require.ErrorIs(t, s.Borrow(9, func([]int32) error { return assert.AnError }), assert.AnError)
-	require.ErrorContains(t, s.Borrow(33, nil), "33 tokens are more than the context of 32")
+	require.ErrorIs(t, s.Borrow(9, 9, func(int, batch.Sequence) error { return assert.AnError }), assert.AnError)
+	require.ErrorContains(t, s.Borrow(33, 9, nil), "33 tokens are more than the context of 32")
 	for i := range int32(3) {
 		prompt := make([]int32, 13)
 		prompt[0] = i
@@ -90,12 +94,12 @@ func TestBorrow(t *testing.T) {
 	f := newFake(small)
 	for range 4 {
 		b := s.Next()
-		require.ErrorIs(t, s.Borrow(9, nil), errInFlight)
+		require.ErrorIs(t, s.Borrow(9, 9, nil), errInFlight)
 		out, err := f.run(b)
 		require.NoError(t, err)
 		_, err = s.Commit(b, out)
 		require.NoError(t, err)
 	}
-	require.ErrorIs(t, s.Borrow(32, nil), ErrBusy)
+	require.ErrorIs(t, s.Borrow(32, 9, nil), ErrBusy)
 	require.NoError(t, s.Check())
 }

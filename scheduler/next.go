@@ -39,11 +39,17 @@ func (s *Scheduler) Next() *batch.Batch {
 
 // roomy reports whether there is room for all that the running sequences have to compute, with nobody preempted.
 func (s *Scheduler) roomy() bool {
-	need := 0
+	need, left := 0, s.config.MaxBatchTokens-len(s.running)
 	for _, q := range s.running {
-		if !q.follows() && !q.ended {
-			need += q.table.Growth(q.target() - q.table.Len())
+		if q.follows() || q.ended {
+			continue
 		}
+		rows := 1
+		if s.blocks.Windowed() && left > 0 { // what a longer one would get, rather than few rows of it
+			rows = max(1, min(q.pending(), left+1))
+			left -= rows - 1
+		}
+		need += q.table.Lack(q.target(), s.reach(q, rows))
 	}
 	return need <= s.blocks.Free()
 }
@@ -53,7 +59,7 @@ func (s *Scheduler) roomy() bool {
 func (s *Scheduler) reserve() {
 	for i := 0; i < len(s.running); i++ {
 		q := s.running[i]
-		for !q.follows() && !q.ended && !q.table.Grow(q.target()-q.table.Len()) {
+		for !q.follows() && !q.ended && !q.table.Reserve(q.target(), s.reach(q, 1)) {
 			if s.preemptLast(); i >= len(s.running) {
 				return // it was the last
 			}
@@ -78,7 +84,7 @@ func (s *Scheduler) plan() (left int) {
 		}
 	}
 	for _, q := range s.longer {
-		budget -= s.give(q, min(q.pending(), budget))
+		budget -= s.give(q, s.within(q, min(q.pending(), budget)))
 	}
 	return budget
 }
@@ -110,12 +116,14 @@ func (s *Scheduler) admit(budget int) (left int) {
 	if budget == 0 || len(s.waiting) == 0 {
 		return budget
 	}
-	spare := len(s.running)
+	spare := s.blocks.Lanes() * len(s.running)
 	for _, q := range s.running {
 		if g := q.group; !g.apart && q == g.members[0] {
-			spare += g.blocksApart(s.blocks.Need, s.blocks.Size())
+			spare += g.blocksApart(s.blocks)
 		}
+		spare += s.owed(q)
 	}
+	ahead := s.ahead(s.running)
 	for budget > 0 && len(s.waiting) > 0 {
 		g := s.waiting[0].group
 		if len(s.running)+len(g.members) > s.config.MaxSequences {
@@ -125,15 +133,15 @@ func (s *Scheduler) admit(budget int) (left int) {
 			if budget < len(g.members) {
 				return budget // each has its row
 			}
-			if ok := s.unpark(g, spare); !ok && g.parked != nil {
+			if ok := s.unpark(g, spare+ahead); !ok && g.parked != nil {
 				return budget
 			} else if !ok {
 				continue // its blocks are lost: as if they had never been saved
 			}
-		} else if !s.place(g, spare) {
+		} else if !s.place(g, spare+ahead) {
 			return budget
 		}
-		spare += len(g.members) + g.blocksApart(s.blocks.Need, s.blocks.Size())
+		spare += s.blocks.Lanes()*len(g.members) + g.blocksApart(s.blocks)
 		clear(s.waiting[:len(g.members)])
 		s.waiting = s.waiting[len(g.members):]
 		s.running = enqueue(s.running, g.members)
@@ -143,8 +151,10 @@ func (s *Scheduler) admit(budget int) (left int) {
 		}
 		for i, q := range apart {
 			s.expect(q)
-			budget -= s.give(q, min(q.pending(), budget-(len(apart)-1-i)))
+			budget -= s.give(q, s.within(q, min(q.pending(), budget-(len(apart)-1-i))))
+			spare += s.owed(q)
 		}
+		ahead = max(ahead, s.ahead(apart))
 	}
 	return budget
 }
@@ -155,16 +165,17 @@ func (s *Scheduler) admit(budget int) (left int) {
 func (s *Scheduler) place(g *group, spare int) bool {
 	q := g.members[0]
 	target := q.target()
-	spare += g.blocksApart(s.blocks.Need, s.blocks.Size())
-	if s.blocks.Free() < spare+1 {
+	spare += g.blocksApart(s.blocks)
+	if s.blocks.Free() < spare+s.blocks.Lanes() {
 		return false // whatever is remembered, at least one token is computed
 	}
 	found := s.match(q, target)
-	if s.blocks.Free() < s.blocks.Need(target-found)+spare || s.awaits(q, found) {
+	if s.blocks.Free() < q.table.Short(target)+spare || s.awaits(q, found) {
 		q.table.Release()
 		return false
 	}
-	if !q.table.Grow(target - found) {
+	q.computed = found
+	if !q.table.Reserve(target, s.reach(q, 1)) {
 		panic(fmt.Sprintf("scheduler: sequence %d of %d tokens does not fit in the cache", q.id, target))
 	}
 	if !s.config.NoPrefixReuse {
@@ -174,7 +185,6 @@ func (s *Scheduler) place(g *group, spare int) bool {
 	if !g.admitted {
 		g.admitted, g.cached = true, found
 	}
-	q.computed = found
 	return true
 }
 
@@ -241,11 +251,11 @@ func (s *Scheduler) layOut() *batch.Batch {
 		Saves: s.saves, Loads: s.loads}
 	f.batch, f.latest, f.asked = b, true, len(s.asks)
 	for _, q := range s.running { // rows or not: by the next step the source may be another's
-		c, ok := q.table.TakeCopy()
-		if ok {
+		copies := q.table.TakeCopies()
+		for _, c := range copies {
 			b.Copies = append(b.Copies, batch.Copy(c))
 		}
-		if ok || slices.ContainsFunc(s.loads, func(l batch.Swap) bool { return l.ID == q.id }) {
+		if len(copies) > 0 || slices.ContainsFunc(s.loads, func(l batch.Swap) bool { return l.ID == q.id }) {
 			f.moved = append(f.moved, q)
 		}
 	}
@@ -254,6 +264,9 @@ func (s *Scheduler) layOut() *batch.Batch {
 	for i := range s.planned {
 		q := &s.planned[i]
 		q.outputs = q.layOut(b, q.rows, q.proposal.Tokens)
+		if s.blocks.Lanes() > 1 {
+			f.lanes = q.lanes(f.lanes, &b.Sequences[len(b.Sequences)-1], q.computed+q.sequence.rows+q.rows)
+		}
 		if q.outputs > 0 {
 			q.output = outputs
 		}
@@ -271,7 +284,8 @@ func (s *Scheduler) layOut() *batch.Batch {
 func (q *sequence) layOut(b *batch.Batch, rows int, proposed []int32) (outputs int) {
 	first := q.computed + q.rows
 	end := first + rows - len(proposed)
-	seq := batch.Sequence{ID: q.id, Answer: q.answer, Start: len(b.Tokens), Rows: rows, Blocks: q.table.Blocks(first + rows)}
+	past, blocks := q.table.Lane(0, first+rows)
+	seq := batch.Sequence{ID: q.id, Answer: q.answer, Start: len(b.Tokens), Rows: rows, Past: past, Blocks: blocks}
 	known := min(end, len(q.tokens))
 	b.Tokens = append(b.Tokens, q.tokens[min(first, known):known]...)
 	if end > known {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"umbra/cache"
 	"umbra/scheduler/batch"
 	"umbra/scheduler/pace"
 	"umbra/scheduler/sample"
@@ -138,6 +139,18 @@ func TestRandom(t *testing.T) {
 		{BlockSize: 4, Blocks: 33, MaxBatchTokens: 24, MaxSequences: 6, Context: 48, Speculation: &Speculation{Most: 7, Outputs: 16, Always: true, Text: true}},
 		{BlockSize: 2, Blocks: 16, MaxBatchTokens: 12, MaxSequences: 5, Context: 24, Preemption: Swap, Store: newFakeStore(9),
 			Speculation: &Speculation{Most: 5, Outputs: 9, Rates: pace.TextRates(), Text: true}},
+		// With windows: roomy, tight, alone, and with all that gives blocks back or takes them.
+		{BlockSize: 4, Blocks: 110, MaxBatchTokens: 24, MaxSequences: 8, Context: 48, Groups: []cache.Group{{Lanes: 1}, {Window: 6, Lanes: 2}}},
+		{BlockSize: 2, Blocks: 22, MaxBatchTokens: 7, MaxSequences: 6, Context: 24, Groups: []cache.Group{{Lanes: 1}, {Window: 5, Lanes: 1}}},
+		{BlockSize: 2, Blocks: 9, MaxBatchTokens: 9, MaxSequences: 6, Context: 60, Groups: []cache.Group{{Window: 4, Lanes: 1}}},
+		{BlockSize: 3, Blocks: 25, MaxBatchTokens: 11, MaxSequences: 6, Context: 30, Preemption: Swap, Store: newFakeStore(13),
+			Groups:      []cache.Group{{Lanes: 1}, {Window: 2, Lanes: 1}, {Window: 7, Lanes: 2}},
+			Speculation: &Speculation{Most: 5, Outputs: 11, Rates: pace.DraftRates()}},
+		{BlockSize: 2, Blocks: 23, MaxBatchTokens: 12, MaxSequences: 5, Context: 30, Preemption: Auto, Costs: Costs{Row: 1, Block: 0.3},
+			Store: newFakeStore(12), Policy: Priority, Groups: []cache.Group{{Lanes: 1}, {Window: 3, Lanes: 1}},
+			Speculation: &Speculation{Most: 3, Outputs: 8, Always: true}},
+		{BlockSize: 2, Blocks: 26, MaxBatchTokens: 12, MaxSequences: 5, Context: 24, NoPrefixReuse: true, Groups: []cache.Group{{Lanes: 2}, {Window: 4, Lanes: 1}},
+			Speculation: &Speculation{Most: 4, Outputs: 9, Always: true}},
 	} {
 		c.Vocabulary, c.Piece = syllables, syllable
 		t.Run(fmt.Sprintf("%dx%d", c.Blocks, c.BlockSize), func(t *testing.T) {
@@ -172,7 +185,7 @@ func TestRandom(t *testing.T) {
 			const little = "or the test tests too little"
 			require.Equal(t, !c.NoPrefixReuse, st.PrefixHits > 0, little)
 			require.Equal(t, c.MaxSequences > 1 && c.BlockSize > 1, x.model.copies > 0, little)
-			if c.Blocks >= 13 && c.Blocks <= 15 {
+			if c.Blocks >= 13 && c.Blocks <= 15 || c.Groups != nil && c.Blocks < 40 {
 				require.NotZero(t, st.Preemptions, little)
 			}
 			if c.Speculation != nil && c.Speculation.Text {

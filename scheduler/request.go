@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 
 	"umbra/scheduler/beam"
 	"umbra/scheduler/grammar"
@@ -123,8 +124,21 @@ func (s *Scheduler) longestAnswer(q *sequence) int {
 // longest returns how many tokens each of a request's answers can get to: the context, or what it can have of a whole
 // cache and the token sampled from that. The answers share the full blocks of the prompt.
 func (s *Scheduler) longest(prompt, answers int) int {
-	shared := prompt / s.config.BlockSize
-	return min(s.config.Context, (shared+max(0, s.config.Blocks-shared)/answers)*s.config.BlockSize+1)
+	size := s.config.BlockSize
+	shared := prompt / size
+	whole := shared + max(0, s.config.Blocks-shared)/answers
+	if s.blocks.Windowed() || s.blocks.Lanes() > 1 {
+		whole = max(shared, sort.Search(s.config.Context/size+1, func(n int) bool { return s.need(shared, answers, (n+1)*size) > s.config.Blocks }))
+	}
+	return min(s.config.Context, whole*size+1)
+}
+
+// need returns how many blocks answers of so many tokens take at most, which share the first blocks of each lane.
+func (s *Scheduler) need(shared, answers, tokens int) int {
+	if answers == 1 {
+		shared = 0
+	}
+	return s.blocks.Need(shared*s.config.BlockSize) + answers*s.blocks.NeedBeyond(shared, tokens)
 }
 
 // refuse says why a request can never run to its end, or nil.
@@ -191,7 +205,7 @@ func (s *Scheduler) refuseAnswers(r Request) error {
 	generated := max(1, min(r.MaxTokens, c.Context-prompt))
 	shared, longest := prompt/c.BlockSize, s.longest(prompt, k)
 	// The last token is sampled, never computed.
-	need := shared + k*(s.blocks.Need(prompt+generated-1)-shared)
+	need := s.need(shared, k, prompt+generated-1)
 	switch {
 	case need <= c.Blocks:
 		return nil

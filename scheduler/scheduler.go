@@ -31,6 +31,9 @@
 // With Config.Speculation a step may compute a sequence's last token and proposals of what comes next together; Commit keeps those
 // that the model's own outputs bear out, and the cache forgets the rest (speculate.go, verify.go).
 //
+// Layers with a window (Config.Groups) hold blocks of the tokens that the next row sees, and of the rows of a step, only: with each commit the
+// cache takes back what the window has passed (window.go).
+//
 // Full blocks of committed steps are remembered (package cache). Who is admitted takes the longest beginning of its
 // tokens that is still there, its own after a preemption among them, and computes the rest; at least one row, for the
 // logits.
@@ -48,6 +51,8 @@ import (
 type Config struct {
 	// BlockSize is the tokens per KV block, Blocks the number of blocks in the cache.
 	BlockSize, Blocks int
+	// Groups are the layers that see the same tokens, as cache.New takes them: nil for a model whose layers see all.
+	Groups []cache.Group
 	// MaxBatchTokens is the most token rows a step may have. At least MaxSequences, so that prompts cannot be starved
 	// by sequences that generate.
 	MaxBatchTokens int
@@ -151,16 +156,16 @@ func New(c Config) (*Scheduler, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	blocks, err := cache.New(c.Blocks, c.BlockSize)
+	blocks, err := cache.New(c.Blocks, c.BlockSize, c.Groups...)
 	if err != nil {
 		return nil, fmt.Errorf("scheduler: %w", err)
 	}
 	s := &Scheduler{
 		config: c,
 		blocks: blocks,
-		limit:  min(c.Context, c.Blocks*c.BlockSize+1),
 		live:   map[uint64]*group{},
 	}
+	s.limit = s.longest(0, 1)
 	if c.Speculation != nil {
 		s.pacer = pace.New(c.Speculation.Rates, c.Speculation.Always)
 	}
@@ -173,6 +178,8 @@ type Stats struct {
 	Waiting, Running int
 	// Blocks is the size of the cache and BlocksFree how many of its blocks nobody holds.
 	Blocks, BlocksFree int
+	// Groups are the blocks of each of Config.Groups; nil where no layer has a window.
+	Groups []GroupStats
 	// Steps, Rows and Outputs total what was committed; a failed step is not.
 	Steps, Rows, Outputs int
 	// Recomputed totals those of Rows that had been computed before and were lost to preemption.
@@ -189,11 +196,22 @@ type Stats struct {
 	Speculated Speculated
 }
 
+// GroupStats are the blocks of layers that see the same tokens.
+type GroupStats struct {
+	// Window is how many tokens a row sees, 0 for all, and Held how many blocks somebody holds for it.
+	Window, Held int
+}
+
 // Stats returns the counts as they stand.
 func (s *Scheduler) Stats() Stats {
 	st := s.counted
 	st.Waiting, st.Running = len(s.waiting), len(s.running)
 	st.Blocks, st.BlocksFree = s.blocks.Len(), s.blocks.Free()
+	for i, g := range s.blocks.Groups() {
+		if s.blocks.Windowed() {
+			st.Groups = append(st.Groups, GroupStats{Window: g.Window, Held: s.blocks.Used(i)})
+		}
+	}
 	if s.pacer != nil {
 		st.Speculated.Times = s.pacer.Totals()
 	}

@@ -433,7 +433,7 @@ func (x *script) state() {
 		line := fmt.Sprintf("  %s waits %d/%d", x.name(q.id, q.answer), q.computed, len(q.tokens))
 		if w := q.group.parked; w != nil {
 			i := slices.Index(q.group.members, q)
-			line += fmt.Sprintf(", %d saved in %v", w.computed[i], w.layout[i])
+			line += fmt.Sprintf(", %d saved in %v", w.computed[i], w.layout[i].Blocks[0])
 		}
 		x.printf("%s", line)
 	}

@@ -61,8 +61,8 @@ func (s *Scheduler) SetCosts(c Costs) { s.config.Costs = c }
 
 // parked is where a waiting group stood when its blocks were saved.
 type parked struct {
-	layout   [][]int32 // of members, see cache.Pack
-	computed []int     // of members: the tokens saved
+	layout   cache.Layout // of members
+	computed []int        // of members: the tokens saved
 }
 
 // park saves what a running group's blocks hold, where Config.Preemption has it so and there is room, and reports
@@ -98,9 +98,9 @@ func (s *Scheduler) park(g *group) bool {
 // is not parked any more.
 func (s *Scheduler) unpark(g *group, spare int) bool {
 	first, w := g.members[0], g.parked
-	spare += g.blocksApart(s.blocks.Need, s.blocks.Size())
-	found := s.match(first, w.computed[0]+1)
-	if s.blocks.Free() < s.unpacked(g)-s.blocks.Need(found)+spare {
+	spare += g.blocksApart(s.blocks)
+	found := w.layout.Before(s.match(first, w.computed[0]+1), s.blocks.Size(), s.blocks.Groups())
+	if s.blocks.Free() < s.unpacked(g)-found+spare {
 		first.table.Release()
 		return false
 	}
@@ -114,16 +114,16 @@ func (s *Scheduler) unpark(g *group, spare int) bool {
 	for _, q := range g.members {
 		tables = append(tables, q.table)
 	}
-	blocks, ok := cache.Unpack(tables, w.computed, w.layout)
+	blocks, ok := cache.Unpack(tables, w.layout)
 	for i, q := range g.members {
 		q.computed = w.computed[i]
-		ok = ok && q.table.Grow(q.target()-q.computed)
+		ok = ok && q.table.Reserve(q.target(), s.reach(q, 1))
 	}
 	if !ok {
 		panic(fmt.Sprintf("scheduler: request %d does not fit in the cache", g.id))
 	}
 	g.parked = nil
-	s.loads = append(s.loads, batch.Swap{ID: g.id, First: found / s.config.BlockSize, Blocks: blocks})
+	s.loads = append(s.loads, batch.Swap{ID: g.id, First: found, Blocks: blocks})
 	s.counted.BlocksLoaded += len(blocks)
 	return true
 }
@@ -132,16 +132,17 @@ func (s *Scheduler) unpark(g *group, spare int) bool {
 // share is copied for all but one.
 func (s *Scheduler) unpacked(g *group) int {
 	w := g.parked
-	n := cache.Packed(w.layout)
+	n := s.blocks.Packed(w.layout)
 	partial := map[int32]bool{}
 	for i, q := range g.members {
-		n += s.blocks.Need(q.target()) - s.blocks.Need(w.computed[i])
+		n += s.blocks.Short(w.layout[i], q.target())
 		if w.computed[i]%s.config.BlockSize == 0 || q.target() == w.computed[i] {
 			continue
 		}
-		last := w.layout[i][len(w.layout[i])-1]
+		own := w.layout[i].Blocks[0]
+		last := own[len(own)-1]
 		if partial[last] {
-			n++
+			n += s.blocks.Lanes()
 		}
 		partial[last] = true
 	}

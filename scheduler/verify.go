@@ -36,6 +36,7 @@ func (s *Scheduler) verify(events []Event, q share, out []batch.Output) []Event 
 		q.table.Seal(q.tokens[:min(q.computed, len(q.tokens))]) // a stop token is computed, and no token of it
 	}
 	q.table.Shrink(q.computed)
+	q.table.Slide(q.computed)
 	return q.group.report(events, q.sequence, e)
 }
 

@@ -28,7 +28,8 @@ type Batch struct {
 	Tokens []int32
 	// Positions holds each row's position in its sequence, from 0; length T.
 	Positions []int32
-	// Slots holds the KV slot each row's key and value are written to, block*BlockSize + offset; length T.
+	// Slots holds the KV slot each row's key and value are written to, block*BlockSize + offset; length T. Where a model has several
+	// lanes it is that of the first, and those of the others follow from their tables.
 	Slots []int32
 	// Sequences lists the S sequences in row order.
 	Sequences []Sequence
@@ -36,7 +37,7 @@ type Batch struct {
 	// blocks may be others' from then on. Loads lists blocks that get such contents back, after Saves and before Copies.
 	// Whoever drives the model does both; the model itself does not look at them. Nil if none.
 	Saves, Loads []Swap
-	// Copies lists KV blocks to be copied before anything else of the step is done, each in all layers, keys and values.
+	// Copies lists KV blocks to be copied before anything else of the step is done, each in all layers it holds, keys and values.
 	// No block is the target of two, or both source and target, so their order does not matter. Nil if none.
 	Copies []Copy
 	// TopK is how many entries a WantTop row needs: the largest asked for by any sequence of the step, at most MaxTopK
@@ -65,14 +66,25 @@ type Sequence struct {
 	Answer int
 	// Start is the index of its first row, Rows their number (at least 1).
 	Start, Rows int
-	// Blocks is its block table: Blocks[p/BlockSize] holds position p, for every position up to its last row's.
+	// Past and Blocks are its block table, as Table has them; that of the first lane where a model has several.
+	Past   int
 	Blocks []int32
+	// Lanes are the block tables of the other lanes.
+	Lanes []Table
 	// Outputs says how many of its last rows want output, 0 while a prompt is still being prefilled.
 	Outputs int
 	// Want says which kind of output those rows want.
 	Want Want
 	// Targets holds, for WantScore, the token that each of those rows is to give the log-probability of; length Outputs.
 	Targets []int32
+}
+
+// Table is a block table: Blocks[p/BlockSize-Past] holds position p, for every position up to the sequence's last row's that a row of the
+// step sees.
+type Table struct {
+	// Past is how many blocks are left out at the beginning, as a window has passed them; 0 without one.
+	Past   int
+	Blocks []int32
 }
 
 // Output is what one output row gave back. Only the fields its Want asks for are set.
