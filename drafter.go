@@ -71,7 +71,7 @@ const (
 )
 
 func newDrafter(m *model.Model, adapter gpu.AdapterInfo, warn func(error)) (*drafter, error) {
-	blocks, err := cache.New(m.Plan().Blocks, model.BlockSize)
+	blocks, err := cache.New(m.Plan().Blocks, model.BlockSize, Groups(m.Plan())...)
 	p := m.Plan()
 	return &drafter{model: m, blocks: blocks, known: map[draftKey]*drafted{}, blind: adapter.Kind != gpu.KindCPU, warn: warn,
 		short: min(2*pace.Most, p.BatchTokens/p.Sequences-1), mean: 0.6}, err
@@ -150,6 +150,7 @@ func (d *drafter) find(a *scheduler.Ask) *drafted {
 	}
 	x.tokens = x.tokens[:x.sure]
 	x.table.Shrink(x.sure)
+	x.table.Slide(x.sure)
 	return x
 }
 
@@ -195,8 +196,13 @@ func (d *drafter) catchUp(open *[]*drafting) error {
 // rows appends n rows of tokens to a batch, for which the table has grown.
 func (x *drafting) rows(b *batch.Batch, n int, tokens []int32, outputs int) {
 	end := x.table.Len()
-	b.Sequences = append(b.Sequences, batch.Sequence{ID: x.ask.ID, Answer: x.ask.Answer, Start: len(b.Tokens), Rows: n,
-		Blocks: x.table.Blocks(end), Outputs: outputs, Want: batch.WantTop})
+	q := batch.Sequence{ID: x.ask.ID, Answer: x.ask.Answer, Start: len(b.Tokens), Rows: n, Outputs: outputs, Want: batch.WantTop}
+	q.Past, q.Blocks = x.table.Lane(0, end)
+	for lane := 1; lane < x.table.Lanes(); lane++ {
+		past, blocks := x.table.Lane(lane, end)
+		q.Lanes = append(q.Lanes, batch.Table{Past: past, Blocks: blocks})
+	}
+	b.Sequences = append(b.Sequences, q)
 	b.Tokens = append(b.Tokens, tokens...)
 	for p := end - n; p < end; p++ {
 		b.Positions = append(b.Positions, int32(p))
@@ -287,7 +293,7 @@ func (d *drafter) launch(open []*drafting, n, candidates int) (sequences []*draf
 				}
 			}
 		} else {
-			if slices.ContainsFunc(sequences, func(x *drafting) bool { return x.table.Growth(1) > 0 }) && d.blocks.Free() < len(sequences) {
+			if slices.ContainsFunc(sequences, func(x *drafting) bool { return x.table.Growth(1) > 0 }) && d.blocks.Free() < len(sequences)*d.blocks.Lanes() {
 				return sequences, flights, nil
 			}
 			for place, x := range sequences {

@@ -9,6 +9,7 @@ import (
 
 	"umbra/model/tokenizer"
 	"umbra/scheduler"
+	"umbra/scheduler/batch"
 )
 
 // Pooling says how the hidden states of a text's tokens become one vector.
@@ -60,7 +61,9 @@ func (e *Engine) Embed(ctx context.Context, r EmbedRequest) (Embedding, error) {
 	for {
 		var err error
 		alive := e.loop.atRest(func() {
-			err = e.loop.scheduler.Borrow(len(tokens), func(blocks []int32) error { return e.model.Hidden(tokens, blocks, p.add) })
+			err = e.loop.scheduler.Borrow(len(tokens), e.model.Plan().BatchTokens, func(position int, rows batch.Sequence) error {
+				return e.model.Hidden(tokens[position:position+rows.Rows], position, rows, p.add)
+			})
 		})
 		switch {
 		case !alive:

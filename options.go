@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"umbra/cache"
 	"umbra/gpu"
 	"umbra/internal/places"
 	"umbra/model"
@@ -32,6 +33,17 @@ func PlanFor(src model.Source, o Options) (model.Plan, error) {
 		all = append(all, limits)
 	}
 	return model.PlanSplit(src, sizes, all)
+}
+
+// Groups are the layers of a planned model that see the same tokens, as the scheduler takes them: nil where all see all.
+func Groups(p model.Plan) (groups []cache.Group) {
+	if p.Lanes() == 1 && p.Groups[0].Window == 0 {
+		return nil
+	}
+	for _, g := range p.Groups {
+		groups = append(groups, cache.Group{Window: g.Window, Lanes: g.Lanes})
+	}
+	return groups
 }
 
 // device is how the devices are opened.

@@ -10,7 +10,7 @@ import (
 )
 
 // SaveSession writes what the cache still holds of tokens' keys and values, from the first token on and in whole blocks
-// of 16, to a .umbra-kv file, so that a later LoadSession saves computing them. It returns for how many tokens. Call it after the
+// of 16, to a .umbra-kv file, of layers with a window what the next token sees, so that a later LoadSession saves computing them. It returns for how many tokens. Call it after the
 // request that computed them, before others take the room.
 func (e *Engine) SaveSession(path string, tokens []int32) (saved int, err error) {
 	h, err := e.sessionHeader()
@@ -52,6 +52,9 @@ func (e *Engine) LoadSession(path string) (tokens []int32, err error) {
 	}
 	alive := e.loop.atRest(func() {
 		err = e.loop.scheduler.Remember(tokens, func(first int, blocks []int32) error {
+			if want := (first + len(blocks)) * h.BlockBytes; len(data) != want {
+				return fmt.Errorf("%d bytes of keys and values, not %d: %w", len(data), want, kvfile.ErrDamaged)
+			}
 			return e.model.WriteBlocks(blocks, data[first*h.BlockBytes:])
 		})
 	})

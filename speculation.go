@@ -125,7 +125,7 @@ func (e *Engine) openDraft(o Options) (*model.Model, error) {
 	context := min(target.Context, c.Config.Context)
 	on := e.places.All[0]
 	draft, err := model.NewTuned(on.Device, on.Tuning, src, model.Options{Context: context, Sequences: target.Sequences,
-		BatchTokens: target.BatchTokens, Blocks: max(target.Blocks, (context+model.BlockSize-1)/model.BlockSize), KVType: target.KVType, Warm: o.warm(), Lazy: o.Lazy})
+		BatchTokens: target.BatchTokens, Blocks: (max(target.Tokens(), context) + model.BlockSize - 1) / model.BlockSize, KVType: target.KVType, Warm: o.warm(), Lazy: o.Lazy})
 	if err != nil {
 		return nil, fmt.Errorf("umbra: the draft model: %w", err)
 	}

@@ -21,7 +21,7 @@ type StepRecord struct {
 	Outputs int
 	// Running sequences held blocks, Waiting ones did not.
 	Running, Waiting int
-	// Blocks is the size of the KV pool, of model.BlockSize tokens each; BlocksFree of them held nothing of a running
+	// Blocks is the size of the KV pool, of model.BlockSize tokens each, of all layers or of some (model.Plan.Depth); BlocksFree of them held nothing of a running
 	// sequence, BlocksShared something of several.
 	Blocks, BlocksFree, BlocksShared int
 	// Written is how many slots of the blocks held have a key and a value after the step. A slot that several sequences
@@ -69,14 +69,20 @@ func RecordStep(b *batch.Batch, before, now scheduler.Stats) StepRecord {
 			r.PrefillRows += s.Rows
 		}
 		length := int(b.Positions[s.Start+s.Rows-1]) + 1
-		for i, id := range s.Blocks {
-			word, bit := id/64, uint64(1)<<(id%64)
-			if seen[word]&bit != 0 {
-				shared[word] |= bit
-				continue
+		count := func(past int, blocks []int32) {
+			for i, id := range blocks {
+				word, bit := id/64, uint64(1)<<(id%64)
+				if seen[word]&bit != 0 {
+					shared[word] |= bit
+					continue
+				}
+				seen[word] |= bit
+				r.Written += min(model.BlockSize, length-(past+i)*model.BlockSize)
 			}
-			seen[word] |= bit
-			r.Written += min(model.BlockSize, length-i*model.BlockSize)
+		}
+		count(s.Past, s.Blocks)
+		for _, t := range s.Lanes {
+			count(t.Past, t.Blocks)
 		}
 	}
 	for _, w := range shared {

@@ -53,8 +53,8 @@ type Options struct {
 	KVType string
 	// Sequences is how many sequences run at once; 0 is 16. BatchTokens is the token rows of a step; 0 is 512.
 	Sequences, BatchTokens int
-	// Blocks is the size of the KV pool in blocks of 16 tokens; 0 is enough for one Context, and for more sequences
-	// up to 1 GiB. KVBytes gives the size in bytes instead, rounded down to whole blocks; it must hold one Context. KVShare,
+	// Blocks is the size of the KV pool in blocks of 16 tokens of all layers, which hold more where layers have windows; 0 is enough for one
+	// Context, and for more sequences up to 1 GiB. KVBytes gives the size in bytes instead, rounded down to whole blocks; it must hold one Context. KVShare,
 	// above 0 and at most 1, gives it as the share of what weights and scratch leave of the adapter's memory, where its size can
 	// be found out (gpu.AdapterInfo.Memory); of several adapters', what the one with the least room for its layers allows.
 	Blocks  int
@@ -179,7 +179,7 @@ func (e *Engine) open(src model.Source, o Options) (_ *Engine, err error) {
 			o.Warn(errors.New(x.String()))
 		}
 	}
-	c := scheduler.Config{BlockSize: model.BlockSize, Blocks: p.Blocks, MaxBatchTokens: p.BatchTokens, MaxSequences: p.Sequences,
+	c := scheduler.Config{BlockSize: model.BlockSize, Blocks: p.Blocks, Groups: Groups(p), MaxBatchTokens: p.BatchTokens, MaxSequences: p.Sequences,
 		Context: p.Context, Vocabulary: p.Config.Vocab, NoPrefixReuse: o.NoPrefixReuse, Policy: o.Policy}
 	steps := stepper{model: e.model, synchronous: o.Synchronous, record: o.OnStep}
 	if o.Preemption != scheduler.Recompute {

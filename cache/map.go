@@ -21,25 +21,41 @@ const (
 // Map returns what each block is like, by id. It takes time in proportion to the pool and the tables, and changes nothing.
 func (b *Blocks) Map(tables ...*Table) []Cell {
 	cells := make([]Cell, len(b.refs))
+	for id := range cells {
+		cells[id].Owner = Free
+	}
 	for id, n := range b.refs {
+		c := Cell{Other, n}
 		switch {
 		case n > 0:
-			cells[id] = Cell{Other, n}
 		case b.known.has(int32(id)):
-			cells[id].Owner = Remembered
+			c.Owner = Remembered
 		default:
-			cells[id].Owner = Free
+			continue
+		}
+		cells[id] = c
+		if b.mates != nil {
+			for _, mate := range b.mates[id] {
+				cells[mate] = c
+			}
 		}
 	}
 	for i, t := range tables {
-		for _, id := range t.ids {
-			if cells[id].Owner == Other {
-				cells[id].Owner = int32(i)
+		for _, ids := range t.lanes {
+			for _, id := range ids {
+				if cells[id].Owner == Other {
+					cells[id].Owner = int32(i)
+				}
 			}
 		}
 	}
 	return cells
 }
 
-// Held returns how many blocks the table holds.
-func (t *Table) Held() int { return len(t.ids) }
+// Held returns how many blocks the table holds, in all lanes.
+func (t *Table) Held() (blocks int) {
+	for _, ids := range t.lanes {
+		blocks += len(ids)
+	}
+	return blocks
+}

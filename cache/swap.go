@@ -75,8 +75,8 @@ func (b *Blocks) all(to []int32, id int32) []int32 {
 	return to
 }
 
-// Held lists the blocks of all lanes that hold positions from one on, those of earlier positions first. It is a multiple of Size.
-func (t *Table) Held(position int) (blocks []int32) {
+// List lists the blocks of all lanes that hold positions from one on, those of earlier positions first. It is a multiple of Size.
+func (t *Table) List(position int) (blocks []int32) {
 	t.each(position/t.pool.size, t.spanned(), func(group, at int) { blocks = t.pool.all(blocks, t.heads(group)[at]) })
 	return blocks
 }

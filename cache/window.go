@@ -64,14 +64,6 @@ func (b *Blocks) short(group, n, held int) int {
 	return max(0, b.most(group, b.span(n), 1)-held) * b.groups[group].Lanes
 }
 
-// Count returns how many blocks the table holds, in all lanes.
-func (t *Table) Count() (blocks int) {
-	for _, ids := range t.lanes {
-		blocks += len(ids)
-	}
-	return blocks
-}
-
 // Slide gives back what no row of a position, or of one after it, sees; rows before it are not to be computed any more. It panics
 // if the position is not reserved. Where there is no window nothing happens.
 func (t *Table) Slide(position int) {

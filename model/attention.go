@@ -130,16 +130,17 @@ func (a *attentionBlock) needs() needs {
 }
 
 func (a *attentionBlock) record(s *step) {
-	b, kv := s.stage.buffers, s.stage.kvOf(a.layer)
+	at := s.stage.plan.places[a.layer]
+	b, kv := s.stage.buffers, s.stage.kv[at.column]
 	x, gain := a.input.record(s)
-	a.qkv.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, X: x, Y: b.qkv, Gain: gain, Bias: a.bias.there(), Input: b.input, KV: kv})
+	a.qkv.record(s.pass, s.rows, shaders.LinearArgs{Step: b.step, Lane: at.lane, X: x, Y: b.qkv, Gain: gain, Bias: a.bias.there(), Input: b.input, KV: kv})
 	if a.whole != nil {
 		a.whole.Run(s.pass, s.rows, b.step, a.gain.buffer, b.qkv)
 	}
 	if a.rope != nil {
-		a.rope.Run(s.pass, s.rows, shaders.RopeArgs{Step: b.step, Input: b.input, QKV: b.qkv, KV: kv, Gain: a.gain.there()})
+		a.rope.Run(s.pass, s.rows, shaders.RopeArgs{Step: b.step, Lane: at.lane, Input: b.input, QKV: b.qkv, KV: kv, Gain: a.gain.there()})
 	}
 	a.attention.Run(s.pass, s.few, s.splits, s.many, shaders.AttentionArgs{
-		Step: b.step, Input: b.input, Q: b.qkv, Y: b.attended, Partial: b.partial, KV: kv})
+		Step: b.step, Lane: at.lane, Input: b.input, Q: b.qkv, Y: b.attended, Partial: b.partial, KV: kv})
 	a.result.record(s, b.attended)
 }

@@ -14,13 +14,13 @@ const transferBytes = 32 << 20
 // sectionAlign is what offsets of bindings are multiples of.
 const sectionAlign = 256
 
-// BlockBytes is what one KV block takes in all layers, and on its way through ReadBlocks.
-func (p Plan) BlockBytes() uint64 { return BlockSize * p.Config.KVBytesPerToken(p.KVType) }
+// BlockBytes is what one KV block takes in all its layers, and on its way through ReadBlocks.
+func (p Plan) BlockBytes() uint64 { return uint64(p.Depth) * uint64(p.kv.BlockBytes()) }
 
 // ReadBlocks copies KV blocks to the host, Plan.BlockBytes each. The bytes are those of the blocks in the order given; of
-// a block, those of its layers in order; of a layer, [key, value][kv head][slot][head dimension] elements as KVType has
+// a block, those of its columns in order, a layer each; of a layer, [key, value][kv head][slot][head dimension] elements as KVType has
 // them, and with int8 then the f32 scales [key, value][kv head][slot]; all little-endian. They do not depend on how the
-// pool lies in buffers or on its size, so another model of the same file and KVType can take them.
+// pool lies in buffers or on its size, so another model of the same file and KVType can take them; where layers have windows, one on devices with the same layers.
 func (m *Model) ReadBlocks(blocks []int32) ([]byte, error) {
 	return m.readBlocks(blocks, transferBytes)
 }
@@ -120,18 +120,20 @@ func (m *Model) checkBlocks(blocks []int32) error {
 // transfer moves blocks through staging memory, where each layer of the stage has a section with its part of every block.
 type transfer struct {
 	staging *gpu.Buffer
-	span    span // of layers
-	size    int  // bytes of a block in a layer
-	most    int  // blocks at once
-	section int  // bytes of a section
+	depth   int // layers of a block, from column on
+	column  int
+	of      int // columns of a whole block
+	size    int // bytes of a block in a layer
+	most    int // blocks at once
+	section int // bytes of a section
 }
 
 // newTransfer makes staging memory for up to n blocks, or as many as most bytes hold, at least one.
 func (m *stage) newTransfer(n int, most uint64) (*transfer, error) {
-	t := &transfer{span: m.plan.span, size: m.plan.kv.BlockBytes()}
-	t.most = max(1, min(n, m.plan.Blocks, int(most)/(t.size*t.span.layers())))
+	t := &transfer{depth: m.plan.depth, column: m.plan.column, of: m.plan.Depth, size: m.plan.kv.BlockBytes()}
+	t.most = max(1, min(n, m.plan.Blocks, int(most)/(t.size*t.depth)))
 	t.section = (t.most*t.size + sectionAlign - 1) &^ (sectionAlign - 1)
-	b, err := m.device.NewBuffer("kv blocks on their way", gpu.Scratch, uint64(t.span.layers()*t.section))
+	b, err := m.device.NewBuffer("kv blocks on their way", gpu.Scratch, uint64(t.depth*t.section))
 	if err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
@@ -140,16 +142,16 @@ func (m *stage) newTransfer(n int, most uint64) (*transfer, error) {
 }
 
 // each calls f for each layer of n blocks, of which the first is number at, with its offset in staging memory and in bytes laid out block
-// by block with all layers of the model.
+// by block with all columns.
 func (t *transfer) each(at, n int, f func(staged, given int)) {
 	for i := range n {
-		for l := range t.span.layers() {
-			f(l*t.section+i*t.size, ((at+i)*t.span.of+t.span.first+l)*t.size)
+		for l := range t.depth {
+			f(l*t.section+i*t.size, ((at+i)*t.of+t.column+l)*t.size)
 		}
 	}
 }
 
-// run moves blocks of all layers by one of BlockCopy's kernels, and then waits.
+// run moves blocks in all their layers by one of BlockCopy's kernels, and then waits.
 func (t *transfer) run(m *stage, blocks []int32,
 	move func(p *gpu.Pass, n int, step, input *gpu.Buffer, kv shaders.KV, staging gpu.Binding), then func(p *gpu.Pass)) error {
 	var list []byte

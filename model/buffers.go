@@ -9,7 +9,7 @@ import (
 
 // buffers are a model's scratch. Rows are padded to whole blocks of 32 columns; padding is zero and stays so.
 type buffers struct {
-	step     *gpu.Buffer // shaders.Step
+	step     *gpu.Buffer // shaders.Step of each lane
 	input    *gpu.Buffer // the step's words: ids, positions, slots, rotations, tiles, block tables, copies
 	x        *gpu.Buffer // residual stream: rows × Embed
 	qkv      *gpu.Buffer // rows × (Heads + 2 KVHeads) · HeadDim
@@ -32,14 +32,14 @@ type buffers struct {
 
 // scratchSizes are the buffers' sizes in bytes, and how many one-row tiles partial has room for.
 type scratchSizes struct {
-	input, x, qkv, attended, partial, sums, gate, up, prepared, branch, normed, logits, slices, top, scores, squares, scales uint64
+	step, input, x, qkv, attended, partial, sums, gate, up, prepared, branch, normed, logits, slices, top, scores, squares, scales uint64
 
 	experts  expertSizes
 	fewTiles int
 }
 
 func (s scratchSizes) all() []uint64 {
-	return append(s.experts.all(), shaders.StepBytes, s.input, s.x, s.qkv, s.attended, s.partial, s.sums, s.gate, s.up, s.prepared, s.branch, s.normed, s.logits, s.slices, s.top, s.scores, s.squares, s.scales)
+	return append(s.experts.all(), s.step, s.input, s.x, s.qkv, s.attended, s.partial, s.sums, s.gate, s.up, s.prepared, s.branch, s.normed, s.logits, s.slices, s.top, s.scores, s.squares, s.scales)
 }
 
 func (s scratchSizes) total() uint64 {
@@ -62,15 +62,15 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 	// Tiles of few rows beyond what one binding holds parts for go to the kernel for many rows.
 	one := shaders.AttentionShape{KV: p.kv, Heads: c.Heads}.PartialBytes(1, p.Context)
 	tiles := min(p.BatchTokens, shaders.FewRows*p.Sequences+p.Proposals, max(1, int(limits.StorageBindingSize)/one))
-	tables := p.Sequences * ceilDiv(p.Context, BlockSize)
+	lanes, tables := p.Lanes(), p.tableWords()
 	copies := 2 * p.Blocks // a block is written once
 	angles := c.Rope.Rotated
 	if c.LocalRope != nil {
 		angles += c.LocalRope.Rotated
 	}
-	words := p.BatchTokens*(3+angles) + 2*p.Outputs + tables + 4*p.BatchTokens + copies
+	words := p.BatchTokens*(2+angles) + 2*p.Outputs + tables + lanes*5*p.BatchTokens + copies
 	s := scratchSizes{
-		input: 4 * uint64(words), x: floats(p.BatchTokens, c.Embed), qkv: floats(p.BatchTokens, q+2*c.KVHeads*c.HeadDim),
+		step: uint64((lanes-1)*shaders.LaneBytes + shaders.StepBytes), input: 4 * uint64(words), x: floats(p.BatchTokens, c.Embed), qkv: floats(p.BatchTokens, q+2*c.KVHeads*c.HeadDim),
 		attended: floats(p.BatchTokens, q), partial: uint64(tiles * one), gate: floats(p.BatchTokens, c.FeedForward),
 		top: noCandidates, fewTiles: tiles,
 	}
@@ -107,6 +107,18 @@ func (p Plan) sizeScratch(limits gpu.Limits) scratchSizes {
 		s.sums = max(s.sums, uint64(shape.PartsBytes(rows)))
 	}
 	return s
+}
+
+// tableWords is how many words the block tables of a step have at most: with a window only what its rows see is there.
+func (p Plan) tableWords() (words int) {
+	for _, g := range p.Groups {
+		whole := p.Sequences * ceilDiv(p.Context, BlockSize)
+		if g.Window > 0 {
+			whole = min(whole, p.Sequences*g.blocks(p.Context, BlockSize+1)+ceilDiv(p.BatchTokens, BlockSize))
+		}
+		words += g.Lanes * whole
+	}
+	return words
 }
 
 func (b *buffers) all() []**gpu.Buffer {

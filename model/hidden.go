@@ -8,37 +8,34 @@ import (
 	"umbra/scheduler/batch"
 )
 
-// Hidden computes a text's hidden states, those that the output matrix would take: after all layers and the output norm. each is told
-// of every position, in order, with Config.Embed elements, good until it returns. blocks hold the text's keys and values meanwhile,
-// Blocks[p/BlockSize] for position p. No other batch may be on its way.
-func (m *Model) Hidden(tokens, blocks []int32, each func(position int, hidden []float32)) error {
+// Hidden computes hidden states of some of a text's tokens, from a position on, those that the output matrix would take: after all layers and the
+// output norm. Those before have been computed. each is told of every position, in order, with Config.Embed elements, good until it returns. rows has the
+// tokens' block tables, as a sequence of a batch. No other batch may be on its way.
+func (m *Model) Hidden(tokens []int32, position int, rows batch.Sequence, each func(position int, hidden []float32)) error {
 	c := m.plan.Config
 	norm, err := m.outputNorm()
 	if err != nil {
 		return err
 	}
-	for first := 0; first < len(tokens); first += m.plan.BatchTokens {
-		part := tokens[first:min(first+m.plan.BatchTokens, len(tokens))]
-		last := first + len(part) - 1
-		if last/BlockSize >= len(blocks) {
-			return fmt.Errorf("model: %d blocks for positions up to %d", len(blocks), last)
-		}
-		b := &batch.Batch{Tokens: part, Sequences: []batch.Sequence{{Rows: len(part), Blocks: blocks[:last/BlockSize+1]}}}
-		for i := range part {
-			p := int32(first + i)
-			b.Positions = append(b.Positions, p)
-			b.Slots = append(b.Slots, blocks[p/BlockSize]*BlockSize+p%BlockSize)
-		}
-		f, err := m.launch(b, true)
-		if err != nil {
-			return err
-		}
-		if _, err := f.Wait(); err != nil {
-			return err
-		}
-		for i := range part {
-			each(first+i, c.norm(f.rows[i*len(f.rows)/len(part):][:4*c.Embed], norm.weights, norm.bias))
-		}
+	if last := position + len(tokens) - 1; last/BlockSize >= rows.Past+len(rows.Blocks) {
+		return fmt.Errorf("model: %d blocks for positions up to %d", rows.Past+len(rows.Blocks), last)
+	}
+	rows.Start, rows.Rows = 0, len(tokens)
+	b := &batch.Batch{Tokens: tokens, Sequences: []batch.Sequence{rows}}
+	for i := range tokens {
+		p := position + i
+		b.Positions = append(b.Positions, int32(p))
+		b.Slots = append(b.Slots, rows.Blocks[p/BlockSize-rows.Past]*BlockSize+int32(p%BlockSize))
+	}
+	f, err := m.launch(b, true)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Wait(); err != nil {
+		return err
+	}
+	for i := range tokens {
+		each(position+i, c.norm(f.rows[i*len(f.rows)/len(tokens):][:4*c.Embed], norm.weights, norm.bias))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"sort"
 
 	"umbra/gpu"
 	"umbra/shaders"
@@ -18,9 +19,12 @@ type Options struct {
 	BatchTokens int // token rows in a step
 	Outputs     int // rows of a step that may want output; at least Sequences + Proposals
 	Proposals   int // rows of a step that verify proposed tokens, beyond one row for each sequence
-	Blocks      int // KV blocks in the pool
-	// KVBytes is the size of the pool in bytes instead, rounded down to whole blocks. It must hold one whole Context.
+	// Blocks is the size of the KV pool, in blocks of BlockSize tokens of all layers; more tokens find room where layers have windows.
+	Blocks int
+	// KVBytes is the size of the pool in bytes instead, rounded down to whole blocks, and Contexts in sequences as long as Context. It must
+	// hold one whole Context.
 	KVBytes  uint64
+	Contexts int
 	KVType   KVType
 	Progress func(done, total int64) // bytes of weights on their way to the device
 	// Squares has each step sum the squared inputs of all matrices up, for TakeSquares.
@@ -45,9 +49,11 @@ type Plan struct {
 	BatchTokens int
 	Outputs     int
 	Proposals   int
-	Blocks      int    // KV blocks in the pool, of BlockSize tokens
+	Blocks      int // KV blocks in the pool, of BlockSize tokens and Depth layers
+	Depth       int // columns of a block, for a layer each: as many as there are layers, where none has a window
+	Groups      []KVGroup
 	Weights     uint64 // repacked planes, gains and biases
-	KV          uint64 // Blocks × BlockSize × Config.KVBytesPerToken
+	KV          uint64 // Blocks × BlockBytes
 	Scratch     uint64 // activations, inputs, logits
 	Expanded    []Expansion
 	Stages      []Stage // what each device has of it
@@ -56,6 +62,9 @@ type Plan struct {
 	squares bool
 	span    span // the layers: all, or those of a stage
 	kv      shaders.KVShape
+	places  []place // by layer
+	depth   int     // layers of a block that are the stage's, from column on
+	column  int
 	weights *weights
 	scratch scratchSizes
 	stages  []Plan // each device's, for itself
@@ -101,9 +110,20 @@ func PlanSplit(src Source, o Options, limits []gpu.Limits) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+	groups, depths := c.kvGroups(all)
+	shared := Plan{Config: c, KVType: o.KVType, Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Outputs: o.Outputs, Proposals: o.Proposals, squares: o.Squares, Groups: groups}
+	for _, d := range depths {
+		shared.Depth += d
+	}
+	most := uint64(math.MaxUint64) // what a binding has on every device: they have the same blocks
+	for _, l := range limits {
+		most = min(most, l.StorageBindingSize, l.BufferSize)
+	}
 	var stages []Plan
 	for i, s := range all {
-		p, err := planStage(src, arch, c, o, limits[i], s)
+		p := shared
+		p.span, p.depth, p.places = s, depths[i], c.places(groups, depths[i], s)
+		p, err := p.stage(src, arch, o, limits[i], most)
 		if err != nil {
 			if len(all) > 1 {
 				err = fmt.Errorf("model: %v, on device %d of %d: %w", s, i+1, len(all), err)
@@ -111,14 +131,15 @@ func PlanSplit(src Source, o Options, limits []gpu.Limits) (Plan, error) {
 			return p, err
 		}
 		stages = append(stages, p)
+		shared.column += depths[i]
 	}
 	return together(src, arch, o, stages)
 }
 
-// planStage is the plan of the device that has some of the layers.
-func planStage(src Source, arch Architecture, c Config, o Options, limits gpu.Limits, s span) (Plan, error) {
-	p := Plan{Config: c, KVType: o.KVType, Context: o.Context, Sequences: o.Sequences, BatchTokens: o.BatchTokens, Outputs: o.Outputs, Proposals: o.Proposals, Blocks: o.Blocks, squares: o.Squares, span: s}
-	if err := p.fill(o.KVBytes, limits); err != nil {
+// stage is the plan of the device that has the plan's layers.
+func (p Plan) stage(src Source, arch Architecture, o Options, limits gpu.Limits, most uint64) (Plan, error) {
+	c, s := p.Config, p.span
+	if err := p.fill(o, limits, most); err != nil {
 		return p, err
 	}
 	w, err := layOut(src, arch, c, limits, s)
@@ -129,7 +150,7 @@ func planStage(src Source, arch Architecture, c Config, o Options, limits gpu.Li
 	if err := p.checkExperts(limits); err != nil {
 		return p, err
 	}
-	p.KV = uint64(p.Blocks) * BlockSize * c.KVBytesPerToken(p.KVType) / uint64(s.of) * uint64(s.layers())
+	p.KV = uint64(p.Blocks) * uint64(p.depth*p.kv.BlockBytes())
 	p.scratch = p.sizeScratch(limits)
 	p.Scratch = p.scratch.total()
 	return p, nil
@@ -171,7 +192,7 @@ const leastMicroBatch = 64
 var unlimited = gpu.Limits{BufferSize: 1 << 40, StorageBindingSize: 1 << 40}
 
 // fill puts defaults where options are zero and checks the rest.
-func (p *Plan) fill(kvBytes uint64, limits gpu.Limits) error {
+func (p *Plan) fill(o Options, limits gpu.Limits, most uint64) error {
 	c := p.Config
 	if p.Context == 0 {
 		p.Context = min(c.Context, defaultContext)
@@ -189,21 +210,9 @@ func (p *Plan) fill(kvBytes uint64, limits gpu.Limits) error {
 		return fmt.Errorf("model: %d sequences need at least as many batch tokens, not %d", p.Sequences, p.BatchTokens)
 	}
 	p.Outputs = min(max(p.Outputs, p.Sequences+p.Proposals), p.BatchTokens)
-	p.kv = shaders.KVShape{KVHeads: c.KVHeads, HeadDim: c.HeadDim, Slots: BlockSize, Type: p.KVType, Blocks: p.Blocks}
-	whole := ceilDiv(p.Context, BlockSize)
-	switch {
-	case kvBytes > 0 && p.Blocks > 0:
-		return fmt.Errorf("model: %d blocks and %d bytes both size the KV pool; give one of them", p.Blocks, kvBytes)
-	case kvBytes > 0:
-		block := BlockSize * c.KVBytesPerToken(p.KVType)
-		p.kv.Blocks = int(min(kvBytes/block, math.MaxInt32))
-		if p.kv.Blocks < whole {
-			return fmt.Errorf("model: %d bytes of %v KV hold %d tokens, not a context of %d; give at least %d bytes, a smaller context, or a smaller KV type",
-				kvBytes, p.KVType, p.kv.Blocks*BlockSize, p.Context, uint64(whole)*block)
-		}
-	case p.Blocks == 0:
-		budget := defaultKVBytes / (p.kv.BlockBytes() * c.Layers)
-		p.kv.Blocks = max(whole, min(whole*p.Sequences, budget))
+	p.kv = shaders.KVShape{KVHeads: c.KVHeads, HeadDim: c.HeadDim, Slots: BlockSize, Type: p.KVType}
+	if err := p.sizePool(o, most); err != nil {
+		return err
 	}
 	kv, err := p.kv.Fit(min(limits.StorageBindingSize, limits.BufferSize))
 	if err != nil {
@@ -226,6 +235,36 @@ func (p *Plan) fill(kvBytes uint64, limits gpu.Limits) error {
 			p.Outputs, most, limits.StorageBindingSize)
 	}
 	return nil
+}
+
+// sizePool sets the number of blocks: as told, or enough for one Context, and for more sequences up to defaultKVBytes, as far as bindings of
+// most bytes allow.
+func (p *Plan) sizePool(o Options, most uint64) error {
+	block := p.BlockBytes()
+	switch {
+	case o.KVBytes > 0 && o.Blocks > 0:
+		return fmt.Errorf("model: %d blocks and %d bytes both size the KV pool; give one of them", o.Blocks, o.KVBytes)
+	case o.Contexts > 0 && (o.KVBytes > 0 || o.Blocks > 0):
+		return fmt.Errorf("model: %d contexts size the KV pool, and so do %d blocks or %d bytes; give one of them", o.Contexts, o.Blocks, o.KVBytes)
+	case o.KVBytes > 0:
+		p.kv.Blocks = int(min(o.KVBytes/block, math.MaxInt32))
+		if least := p.Need(p.Context, 1); p.kv.Blocks < least {
+			return fmt.Errorf("model: %d bytes of %v KV hold %d tokens, not a context of %d; give at least %d bytes, a smaller context, or a smaller KV type",
+				o.KVBytes, p.KVType, p.holds(p.kv.Blocks), p.Context, uint64(least)*block)
+		}
+	case o.Blocks > 0:
+		p.kv.Blocks = o.Blocks * p.Lanes()
+	case o.Contexts > 0:
+		p.kv.Blocks = p.contexts(o.Contexts)
+	default:
+		p.kv.Blocks = max(p.contexts(1), min(p.contexts(p.Sequences), int(min(defaultKVBytes/block, p.kv.Most(most)))))
+	}
+	return nil
+}
+
+// holds is how many tokens one sequence can have in so many blocks.
+func (p Plan) holds(blocks int) int {
+	return BlockSize * sort.Search(ceilDiv(p.Context, BlockSize), func(n int) bool { return p.Need((n+1)*BlockSize, 1) > blocks })
 }
 
 // round16 is the size a buffer of n bytes is given.

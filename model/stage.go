@@ -15,7 +15,7 @@ type stage struct {
 	tuning  shaders.Tuning
 	plan    Plan // of the stage alone
 	weights *weights
-	kv      []shaders.KV // by layer, from plan.span.first on
+	kv      []shaders.KV // by column of a block: a layer each, where they are one lane
 	buffers buffers
 	angles  rotation  // of each rotated pair
 	local   *rotation // those of layers with a window, where they differ
@@ -78,9 +78,6 @@ func (m *stage) named(err error) error {
 	}
 	return fmt.Errorf("model: %s: %w", m.name, err)
 }
-
-// kvOf is the KV pool of a layer of the model.
-func (m *stage) kvOf(layer int) shaders.KV { return m.kv[layer-m.plan.span.first] }
 
 // prepare makes the launchers. It compiles the kernels that all steps need in one form.
 func (m *stage) prepare() (err error) {
@@ -210,10 +207,10 @@ func (m *stage) release() {
 
 // allocate makes the KV pool and the scratch buffers.
 func (m *stage) allocate() (err error) {
-	for i := m.plan.span.first; i < m.plan.span.end; i++ {
+	for i := range m.plan.depth {
 		var layer shaders.KV
 		for c := range m.plan.kv.Chunks() {
-			b, err := m.device.NewBuffer(fmt.Sprintf("kv of layer %d, chunk %d", i, c), gpu.KV, uint64(m.plan.kv.ChunkBytes(c)))
+			b, err := m.device.NewBuffer(fmt.Sprintf("kv, column %d, chunk %d", i, c), gpu.KV, uint64(m.plan.kv.ChunkBytes(c)))
 			if err != nil {
 				m.kv = append(m.kv, layer)
 				return fmt.Errorf("model: %w", err)

@@ -39,7 +39,7 @@ func (m *Model) check(b *batch.Batch) error {
 	case b.TopK < 0 || b.TopK > shaders.MaxTopK:
 		return fmt.Errorf("model: top-k of %d is outside 0..%d", b.TopK, shaders.MaxTopK)
 	}
-	slots := int32(p.Blocks * BlockSize)
+	slots := int32(p.pool(b) * BlockSize)
 	for i, t := range b.Tokens {
 		switch pos := b.Positions[i]; {
 		case t < 0 && int(^t) >= m.given():
@@ -65,20 +65,15 @@ func (m *Model) check(b *batch.Batch) error {
 		}
 		next += q.Rows
 		last := int(b.Positions[next-1])
-		if len(q.Blocks) < last/BlockSize+1 || len(q.Blocks) > ceilDiv(p.Context, BlockSize) {
-			return fmt.Errorf("model: sequence %d: %d blocks for positions up to %d", i, len(q.Blocks), last)
-		}
-		for _, block := range q.Blocks {
-			if block < 0 || int(block) >= p.Blocks {
-				return fmt.Errorf("model: sequence %d: block %d is outside the pool of %d", i, block, p.Blocks)
-			}
+		if err := p.checkTables(i, q, int(b.Positions[q.Start]), last); err != nil {
+			return err
 		}
 		for row := q.Start; row < next; row++ {
 			pos := b.Positions[row]
 			if first := b.Positions[q.Start]; pos != first+int32(row-q.Start) {
 				return fmt.Errorf("model: row %d: position %d does not follow %d", row, pos, b.Positions[row-1])
 			}
-			if want := q.Blocks[pos/BlockSize]*BlockSize + pos%BlockSize; b.Slots[row] != want {
+			if want := q.Blocks[int(pos)/BlockSize-q.Past]*BlockSize + pos%BlockSize; b.Slots[row] != want {
 				return fmt.Errorf("model: row %d: slot %d is not slot %d, where its block holds position %d", row, b.Slots[row], want, pos)
 			}
 		}
@@ -142,36 +137,21 @@ func (s *step) upload() error {
 		return at
 	}
 	h.Rows, h.Outputs, h.Fed = uint32(s.rows), uint32(s.outputs), uint32(2*m.fed)
-	h.Tokens, h.Positions, h.Slots = section(b.Tokens), section(b.Positions), section(b.Slots)
+	h.Tokens, h.Positions = section(b.Tokens), section(b.Positions)
 	h.Rotations = uint32(len(words))
 	words = m.angles.append(words, b.Positions)
 	if m.local != nil {
 		h.LocalRotations = uint32(len(words))
 		words = m.local.append(words, b.Positions)
 	}
-	var outputs, few, many []int32
-	s.splits = 1
-	for i, q := range b.Sequences {
-		table := int32(section(q.Blocks))
+	var outputs []int32
+	for _, q := range b.Sequences {
 		for row := q.Rows - q.Outputs; row < q.Rows; row++ {
 			outputs = append(outputs, int32(q.Start+row))
 		}
-		size, list := 1, &few
-		if s.micro.many[i] {
-			size, list = m.attentions[0].ManyTile(), &many
-		} else {
-			for _, pos := range b.Positions[q.Start:][:q.Rows] { // a longer context may be in fewer, longer parts
-				for _, a := range m.attentions {
-					s.splits = max(s.splits, a.SplitCount(int(pos)+1))
-				}
-			}
-		}
-		for row := 0; row < q.Rows; row += size {
-			*list = append(*list, int32(q.Start+row), int32(min(size, q.Rows-row)), table, b.Positions[q.Start+row])
-		}
 	}
-	s.few, s.many = len(few)/4, len(many)/4
-	h.OutputRows, h.FewTiles, h.ManyTiles = section(outputs), section(few), section(many)
+	few, many := s.tiles()
+	h.OutputRows = section(outputs)
 	if s.micro.scored() {
 		h.Targets = section(s.targets())
 	}
@@ -181,6 +161,13 @@ func (s *step) upload() error {
 	}
 	h.Copies, h.CopyCount = section(copies), uint32(len(b.Copies))
 	h.FewCount, h.ManyCount, h.Splits = uint32(s.few), uint32(s.many), uint32(s.splits)
+	var headers []byte
+	for lane := range m.plan.Lanes() {
+		tables, slots := s.lane(lane, section)
+		h.Slots = section(slots)
+		h.FewTiles, h.ManyTiles = section(few.with(tables)), section(many.with(tables))
+		headers = h.Append(append(headers, make([]byte, lane*shaders.LaneBytes-len(headers))...))
+	}
 	raw := m.raw[:0]
 	for _, w := range words {
 		raw = binary.LittleEndian.AppendUint32(raw, w)
@@ -189,7 +176,7 @@ func (s *step) upload() error {
 	if err := m.device.Write(m.buffers.input, 0, raw); err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
-	if err := m.device.Write(m.buffers.step, 0, h.Append(nil)); err != nil {
+	if err := m.device.Write(m.buffers.step, 0, headers); err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
 	if !m.plan.span.begins() {

@@ -138,8 +138,8 @@ func (s *Scheduler) checkRunning(q *sequence) error {
 		return fmt.Errorf("scheduler: sequence %d has ended and still runs", q.id)
 	case q.computed+q.rows > reserved:
 		return fmt.Errorf("scheduler: sequence %d has reserved %d tokens, with %d computed and %d rows in flight", q.id, reserved, q.computed, q.rows)
-	case s.blocks.Windowed() && (q.computed+q.rows > q.table.Reach() || q.table.Count() > s.blocks.NeedAhead(reserved, MaxFlights*s.config.MaxBatchTokens)):
-		return fmt.Errorf("scheduler: sequence %d holds %d blocks for windows at %d of %d tokens, with %d rows in flight", q.id, q.table.Count(), q.computed, reserved, q.rows)
+	case s.blocks.Windowed() && (q.computed+q.rows > q.table.Reach() || q.table.Held() > s.blocks.NeedAhead(reserved, MaxFlights*s.config.MaxBatchTokens)):
+		return fmt.Errorf("scheduler: sequence %d holds %d blocks for windows at %d of %d tokens, with %d rows in flight", q.id, q.table.Held(), q.computed, reserved, q.rows)
 	case q.ended:
 		return nil // what it knows may end before what was computed for it
 	case q.rows < 0 || q.promised < 0 || q.promised > len(s.flights) || q.pending() < 0:

@@ -18,7 +18,7 @@ func (s *Scheduler) Remembered(tokens []int32, use func(n int, blocks []int32) e
 	t := s.blocks.Table()
 	defer t.Release()
 	n := t.Match(tokens)
-	return use(n, t.Held(0))
+	return use(n, t.List(0))
 }
 
 // Remember makes the whole blocks of tokens part of the cache, as if a sequence had computed them: fill writes keys and
@@ -42,8 +42,8 @@ func (s *Scheduler) Remember(tokens []int32, fill func(first int, blocks []int32
 		return fmt.Errorf("scheduler: %d tokens take %d more blocks of the cache, of which %d are free; use a larger cache, or wait for requests to end",
 			whole, t.Short(whole), s.blocks.Free())
 	}
-	missing := t.Held(n)
-	if err := fill(t.Count()-len(missing), missing); err != nil {
+	missing := t.List(n)
+	if err := fill(t.Held()-len(missing), missing); err != nil {
 		return err
 	}
 	t.Seal(tokens[:whole])

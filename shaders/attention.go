@@ -200,6 +200,7 @@ func (s AttentionShape) partialBytes(rows, parts int) int {
 // AttentionArgs are the buffers of a Run. Partial may be shared between layers.
 type AttentionArgs struct {
 	Step, Input   *gpu.Buffer
+	Lane          int // whose Step it is
 	Q, Y, Partial *gpu.Buffer
 	KV            KV
 }
@@ -210,7 +211,7 @@ func (a *Attention) Run(p *gpu.Pass, few, splits, many int, args AttentionArgs) 
 		p.Fail(err)
 		return
 	}
-	read := []gpu.Binding{args.Step.Slice(0, StepBytes), args.Input.Whole(), args.Q.Whole()}
+	read := []gpu.Binding{laneStep(args.Step, args.Lane), args.Input.Whole(), args.Q.Whole()}
 	for _, c := range args.KV {
 		read = append(read, c.Whole())
 	}
@@ -236,7 +237,7 @@ func (a *Attention) Run(p *gpu.Pass, few, splits, many int, args AttentionArgs) 
 	}
 	if few > 0 && splits > 1 {
 		p.Dispatch(a.merge, a.device.Grid1(few*a.Shape.Heads),
-			args.Step.Slice(0, StepBytes), args.Input.Whole(), args.Partial.Whole(), args.Y.Whole())
+			laneStep(args.Step, args.Lane), args.Input.Whole(), args.Partial.Whole(), args.Y.Whole())
 	}
 }
 

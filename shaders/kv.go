@@ -53,6 +53,9 @@ func (s KVShape) ChunkBytes(i int) int {
 	return min(s.ChunkBlocks, s.Blocks-i*s.ChunkBlocks) * s.BlockBytes()
 }
 
+// Most is how many blocks a pool can have where a binding has limit bytes.
+func (s KVShape) Most(limit uint64) uint64 { return maxKVChunks * (limit / uint64(s.BlockBytes())) }
+
 // Fit sets ChunkBlocks to the most that a binding of limit bytes holds. It refuses a pool that needs more buffers than
 // a kernel can bind, naming the largest that works.
 func (s KVShape) Fit(limit uint64) (KVShape, error) {

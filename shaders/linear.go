@@ -203,6 +203,7 @@ type Weights struct{ Quants, Scales *gpu.Buffer }
 // as a row of Y) if Bias.
 type LinearArgs struct {
 	Step       *gpu.Buffer
+	Lane       int // whose Step it is
 	X, Y       *gpu.Buffer
 	Weights    Weights
 	Gain, Bias *gpu.Buffer
@@ -229,7 +230,7 @@ func (l *Linear) Run(p *gpu.Pass, rows int, a LinearArgs) {
 		p.Fail(err)
 		return
 	}
-	step := a.Step.Slice(0, StepBytes)
+	step := laneStep(a.Step, a.Lane)
 	if k.join == nil {
 		p.Dispatch(k.kernel, grid, bound([]gpu.Binding{step, a.X.Whole(), a.Weights.Quants.Whole()}, append([]*gpu.Buffer{a.Weights.Scales, a.Y, a.Gain, a.Bias}, a.rope(l.Shape)...)...)...)
 		return

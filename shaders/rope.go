@@ -105,13 +105,14 @@ func NewRope(d *gpu.Device, s RopeShape) (*Rope, error) {
 // RopeArgs are the buffers of a Run.
 type RopeArgs struct {
 	Step, Input, QKV *gpu.Buffer
+	Lane             int // whose Step it is
 	KV               KV
 	Gain             *gpu.Buffer // if Norm: of each element of q's heads and then k's
 }
 
 // Run records it for rows token rows.
 func (r *Rope) Run(p *gpu.Pass, rows int, a RopeArgs) {
-	b := []gpu.Binding{a.Step.Slice(0, StepBytes), a.Input.Whole(), a.QKV.Whole()}
+	b := []gpu.Binding{laneStep(a.Step, a.Lane), a.Input.Whole(), a.QKV.Whole()}
 	for _, c := range a.KV {
 		b = append(b, c.Whole())
 	}

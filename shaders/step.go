@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"umbra/gpu"
 )
 
 // Step holds the values of one step that every kernel may need. It is bound as a uniform; the WGSL struct of the same
@@ -35,6 +37,15 @@ const stepBytes = 17 * 4
 
 // StepBytes is the size a uniform buffer for a Step needs.
 const StepBytes = (stepBytes + 15) &^ 15
+
+// LaneBytes is where in a buffer for several lanes the Step of the next begins: offsets of bindings are multiples of it. Lanes differ in slots
+// and block tables, and so in tiles.
+const LaneBytes = 256
+
+// laneStep binds a lane's Step.
+func laneStep(steps *gpu.Buffer, lane int) gpu.Binding {
+	return steps.Slice(uint64(lane*LaneBytes), StepBytes)
+}
 
 // Append appends the uniform's bytes.
 func (s Step) Append(b []byte) []byte {

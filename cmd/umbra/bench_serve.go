@@ -93,12 +93,12 @@ func (b benchCommand) serve(c *console) error {
 	o.Speculation = speculation
 	load := serve.Load{Requests: f.Requests, Rate: f.Rate, Prompt: f.PromptLen.Or(serve.ChatPrompts), Output: f.OutputLen.Or(serve.ChatOutputs),
 		Shared: f.SharedPrefix, Seed: f.Seed}
-	items, err := load.Items(min(plan.Context, plan.Blocks*model.BlockSize), plan.Config.Vocab)
+	items, err := load.Items(min(plan.Context, plan.Tokens()), plan.Config.Vocab)
 	if err != nil {
 		return err
 	}
 	report := serveReport{Limits: b.Limits, Model: name, Type: b.typeName(), KVType: b.KVType, Context: plan.Context, Sequences: plan.Sequences, Rows: plan.BatchTokens,
-		KVTokens: plan.Blocks * model.BlockSize, Rate: f.Rate.String(), Prompt: load.Prompt.String(), Output: load.Output.String(), Shared: f.SharedPrefix, Seed: f.Seed}
+		KVTokens: plan.Tokens(), Rate: f.Rate.String(), Prompt: load.Prompt.String(), Output: load.Output.String(), Shared: f.SharedPrefix, Seed: f.Seed}
 	policies := []serve.Policy{f.Policy}
 	if f.Compare {
 		policies = []serve.Policy{serve.Continuous, serve.Static}
@@ -108,7 +108,7 @@ func (b benchCommand) serve(c *console) error {
 	for _, p := range policies {
 		var r serve.Report
 		if f.Simulate {
-			r, err = serve.Simulate(scheduler.Config{BlockSize: model.BlockSize, Blocks: plan.Blocks, MaxBatchTokens: plan.BatchTokens,
+			r, err = serve.Simulate(scheduler.Config{BlockSize: model.BlockSize, Blocks: plan.Blocks, Groups: umbra.Groups(plan), MaxBatchTokens: plan.BatchTokens,
 				MaxSequences: plan.Sequences, Context: plan.Context, Vocabulary: plan.Config.Vocab, NoPrefixReuse: f.NoPrefixReuse},
 				items, serve.Cost{Step: f.StepCost, Row: f.RowCost, Context: f.ContextCost}, p)
 		} else {

@@ -68,7 +68,7 @@ func (f capacityFlags) preemption() scheduler.Preemption {
 // planText says what a plan has room for.
 func planText(p model.Plan) string {
 	return fmt.Sprintf("%s at once, %s a step, context %d, KV %s for %d tokens (%s)", plural(p.Sequences, "sequence"),
-		plural(p.BatchTokens, "row"), p.Context, term.Bytes(p.KV), p.Blocks*model.BlockSize, p.KVType)
+		plural(p.BatchTokens, "row"), p.Context, term.Bytes(p.KV), p.Tokens(), p.KVType)
 }
 
 // kvMemory is a size, or a share of memory, on the command line.

@@ -109,8 +109,7 @@ func (r *checkReport) fit(f *gguf.File, tokens int, i *inspectCommand, kv model.
 		limits = append(limits, x.Adapter.Limits)
 	}
 	plan := func(context int) (model.Plan, error) {
-		blocks := (context + model.BlockSize - 1) / model.BlockSize * i.Batch
-		p, err := model.PlanSplit(f, model.Options{Context: context, Sequences: i.Batch, KVType: kv, Blocks: blocks, Split: split}, limits)
+		p, err := model.PlanSplit(f, model.Options{Context: context, Sequences: i.Batch, KVType: kv, Contexts: i.Batch, Split: split}, limits)
 		if err == nil && len(rooms) > 1 {
 			return p, places.Fits(rooms, p)
 		}

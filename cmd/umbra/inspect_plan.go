@@ -89,8 +89,7 @@ func planOf(f *gguf.File, context, sequences int, kvType string, split []float64
 	if context == 0 {
 		context = usual.Context
 	}
-	o := model.Options{Context: context, Sequences: sequences, KVType: kv, Split: split}
-	o.Blocks = (context + model.BlockSize - 1) / model.BlockSize * sequences
+	o := model.Options{Context: context, Sequences: sequences, KVType: kv, Split: split, Contexts: sequences}
 	p, err := model.PlanSplit(f, o, roomyFor(split))
 	if err != nil {
 		return nil, "", err

@@ -38,27 +38,36 @@ var kind = filehead.Kind{Magic: magic, Version: 1, Err: ErrFormat}
 
 // Header says what a file belongs to and how much it holds.
 type Header struct {
-	Model      string `json:"model"`       // the model's fingerprint
-	KVType     string `json:"kv_type"`     // element type of the pages
-	BlockSize  int    `json:"block_size"`  // tokens per block
-	BlockBytes int    `json:"block_bytes"` // bytes of a block, all layers
-	Tokens     int    `json:"tokens"`      // a multiple of BlockSize
+	Model      string `json:"model"`            // the model's fingerprint
+	KVType     string `json:"kv_type"`          // element type of the pages
+	BlockSize  int    `json:"block_size"`       // tokens per block
+	BlockBytes int    `json:"block_bytes"`      // bytes of a block
+	Tokens     int    `json:"tokens"`           // a multiple of BlockSize
+	Blocks     int    `json:"blocks,omitempty"` // 0: one for each BlockSize tokens
 }
 
 // blocks is the number of blocks a header speaks of.
-func (h Header) blocks() int { return h.Tokens / h.BlockSize }
+func (h Header) blocks() int {
+	if h.Blocks > 0 {
+		return h.Blocks
+	}
+	return h.Tokens / h.BlockSize
+}
 
 // check refuses a header whose sizes cannot be.
 func (h Header) check() error {
-	if h.BlockSize < 1 || h.BlockBytes < 1 || h.BlockBytes > 1<<40/max(1, h.blocks()) || h.Tokens < 0 || h.Tokens > maxTokens || h.Tokens%h.BlockSize != 0 {
+	if h.BlockSize < 1 || h.BlockBytes < 1 || h.BlockBytes > 1<<40/max(1, h.blocks()) || h.Tokens < 0 || h.Tokens > maxTokens || h.Blocks < 0 || h.Blocks > maxTokens || h.Tokens%h.BlockSize != 0 {
 		return fmt.Errorf("%d tokens in blocks of %d, %d bytes each: %w", h.Tokens, h.BlockSize, h.BlockBytes, ErrDamaged)
 	}
 	return nil
 }
 
-// Save writes a file: tokens, and their blocks laid end to end. It appears under its name only when it is whole.
+// Save writes a file: tokens, and their blocks laid end to end, of any number. It appears under its name only when it is whole.
 func Save(path string, h Header, tokens []int32, blocks []byte) error {
-	h.Tokens = len(tokens)
+	h.Tokens, h.Blocks = len(tokens), 0
+	if h.BlockSize > 0 && h.BlockBytes > 0 && len(blocks)%h.BlockBytes == 0 && len(blocks)/h.BlockBytes != h.blocks() {
+		h.Blocks = len(blocks) / h.BlockBytes
+	}
 	if h.BlockSize < 1 || len(tokens)%h.BlockSize != 0 || len(blocks) != h.blocks()*h.BlockBytes {
 		return fmt.Errorf("kvfile: %s: %d tokens and %d bytes do not make blocks of %d tokens and %d bytes", path, len(tokens), len(blocks), h.BlockSize, h.BlockBytes)
 	}
@@ -93,7 +102,7 @@ func write(w io.Writer, h Header, tokens []int32, blocks []byte) error {
 	return z.Close()
 }
 
-// Load reads a file that must belong to want, whose Tokens is left out of the comparison.
+// Load reads a file that must belong to want, whose Tokens and Blocks are left out of the comparison.
 func Load(path string, want Header) (tokens []int32, blocks []byte, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -112,7 +121,7 @@ func read(r io.Reader, want Header) ([]int32, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	want.Tokens = h.Tokens
+	want.Tokens, want.Blocks = h.Tokens, h.Blocks
 	if h != want {
 		return nil, nil, fmt.Errorf("it is of model %s, KV %s in blocks of %d tokens, not %s, %s, %d: %w",
 			brief(h.Model), h.KVType, h.BlockSize, brief(want.Model), want.KVType, want.BlockSize, ErrForeign)

@@ -53,7 +53,7 @@ type Speed struct {
 
 // Run measures a test: one run to warm up, then runs of which the median counts.
 func Run(m *model.Model, t Test, runs int) (Speed, error) {
-	if p := m.Plan(); t.Context() > p.Context || t.Blocks() > p.Blocks || t.Sequences > p.Sequences {
+	if p := m.Plan(); t.Context() > p.Context || t.Blocks() > p.Whole() || t.Sequences > p.Sequences {
 		return Speed{}, fmt.Errorf("%s: %d sequences of %d tokens are more than the model was opened for", t.Name(), t.Sequences, t.Context())
 	}
 	var speeds []float64

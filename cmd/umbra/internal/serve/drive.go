@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"umbra"
-	"umbra/model"
 	"umbra/scheduler"
 )
 
@@ -17,7 +16,7 @@ func Drive(ctx context.Context, e *umbra.Engine, items []Item, p Policy, m *Mete
 		return Report{}, err
 	}
 	plan := e.Info().Plan
-	g := newGate(p, StaticSequences(plan.Blocks*model.BlockSize, plan.Context, plan.Sequences))
+	g := newGate(p, StaticSequences(plan.Tokens(), plan.Context, plan.Sequences))
 	requests, cancel := context.WithCancel(ctx)
 	defer cancel()
 	interrupted := ctx.Done()
@@ -85,7 +84,7 @@ func one(ctx context.Context, e *umbra.Engine, item Item, start time.Time, m *Me
 // measurement.
 func warm(ctx context.Context, e *umbra.Engine, m *Meter) error {
 	p := e.Info().Plan
-	limit := min(p.Context, p.Blocks*model.BlockSize)
+	limit := min(p.Context, p.Tokens())
 	var items []Item
 	for i := range min(p.Sequences, 16) {
 		prompt := min(1+i, limit-1)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"umbra"
+	"umbra/cache"
 	"umbra/scheduler"
 	"umbra/scheduler/batch"
 )
@@ -34,9 +35,17 @@ func Simulate(c scheduler.Config, items []Item, cost Cost, p Policy) (Report, er
 	if err != nil {
 		return Report{}, err
 	}
+	blocks, err := cache.New(c.Blocks, c.BlockSize, c.Groups...)
+	if err != nil {
+		return Report{}, err
+	}
+	tokens := c.Blocks / blocks.Lanes() * c.BlockSize
+	if blocks.Windowed() {
+		tokens = c.Blocks / blocks.Need(c.Context) * c.Context
+	}
 	r := simulation{
 		scheduler: s, items: items, cost: cost, requests: map[uint64]*timeline{}, meter: NewMeter(c.Context),
-		gate: newGate(p, StaticSequences(c.Blocks*c.BlockSize, c.Context, c.MaxSequences)),
+		gate: newGate(p, StaticSequences(tokens, c.Context, c.MaxSequences)),
 	}
 	for len(r.meter.requests) < len(items) {
 		if err := r.turn(); err != nil {
