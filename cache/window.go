@@ -34,10 +34,15 @@ func (b *Blocks) NeedAhead(n, rows int) (blocks int) {
 	return blocks
 }
 
-// NeedBeyond is Need less the first shared blocks of each lane, which another table holds too.
-func (b *Blocks) NeedBeyond(shared, n int) (blocks int) {
+// NeedTogether is Need of several sequences of so many tokens, which share the first blocks of each lane.
+func (b *Blocks) NeedTogether(shared int, lengths ...int) (blocks int) {
 	for g, group := range b.groups {
-		blocks += b.most(g, max(0, b.span(n)-shared), 1) * group.Lanes
+		apart, beyond := 0, b.most(g, shared, 1)
+		for _, n := range lengths {
+			apart += b.most(g, b.span(n), 1)
+			beyond += b.most(g, max(0, b.span(n)-shared), 1)
+		}
+		blocks += min(apart, beyond) * group.Lanes // where windows have passed what is shared, it is the first
 	}
 	return blocks
 }

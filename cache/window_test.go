@@ -82,7 +82,8 @@ func TestSlide(t *testing.T) {
 	b := pool(t, 31, size, Group{Lanes: 1}, Group{Window: window, Lanes: 2})
 	require.Equal(t, n/size+2*(1+2), b.Need(n))
 	require.Equal(t, 3+2*3, b.Need(9), "short ones take as many as without a window")
-	require.Equal(t, 3*3, b.NeedBeyond(n/size-3, n))
+	require.Equal(t, 7+2*2*3, b.NeedTogether(3, 15, 15), "windows share nothing for good")
+	require.Equal(t, 5+2*5, b.NeedTogether(2, 9, 9, 9, 6), "but at the beginning")
 	x := b.Table()
 	var tokens []int32
 	for p := range int32(n) {

@@ -72,7 +72,7 @@ func sequence(ids []int32, first int, blocks []int32, want batch.Want) *batch.Ba
 // logits runs ids in chunks of rows at most chunk and returns all logits.
 func logits(t testing.TB, m *model.Model, ids []int32, chunk int) (all [][]float32) {
 	t.Helper()
-	blocks := make([]int32, m.Plan().Blocks)
+	blocks := make([]int32, m.Plan().Whole())
 	for i := range blocks {
 		blocks[i] = int32(len(blocks) - 1 - i) // any order but the plain one
 	}

@@ -67,12 +67,12 @@ func (g *group) blocksApart(b *cache.Blocks) int {
 	if g.apart {
 		return 0
 	}
-	full := g.members[0].prompt / b.Size()
-	n := b.Need(full*b.Size()) - b.Need(g.members[0].prompt)
-	for _, q := range g.members {
-		n += b.NeedBeyond(full, len(q.tokens))
+	lengths := make([]int, len(g.members))
+	for i, q := range g.members {
+		lengths[i] = len(q.tokens)
 	}
-	return n
+	prompt := g.members[0].prompt
+	return b.NeedTogether(prompt/b.Size(), lengths...) - b.Need(prompt)
 }
 
 // report appends to events those that become public with e, an event of a member: e itself or, where the likeliest of

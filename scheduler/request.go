@@ -136,9 +136,9 @@ func (s *Scheduler) longest(prompt, answers int) int {
 // need returns how many blocks answers of so many tokens take at most, which share the first blocks of each lane.
 func (s *Scheduler) need(shared, answers, tokens int) int {
 	if answers == 1 {
-		shared = 0
+		return s.blocks.Need(tokens)
 	}
-	return s.blocks.Need(shared*s.config.BlockSize) + answers*s.blocks.NeedBeyond(shared, tokens)
+	return s.blocks.NeedTogether(shared, slices.Repeat([]int{tokens}, answers)...)
 }
 
 // refuse says why a request can never run to its end, or nil.
