@@ -106,7 +106,7 @@ func TestWindowsFree(t *testing.T) {
 			}
 			together(roomy)
 
-			blocks := 3 * (p.Need(48, 1) + p.Lanes()) // to begin three, and to end one
+			blocks := max(p.Need(context, 1), 2*(p.Need(48, 1)+p.Lanes())+4) // to begin two, and to end one
 			require.Less(t, blocks, whole)
 			c.options.KVBytes, c.options.BatchTokens = uint64(blocks)*p.BlockBytes(), 24
 			tight, m := openWith(c.options)
