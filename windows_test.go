@@ -58,7 +58,7 @@ func TestWindowsFree(t *testing.T) {
 	}{
 		{"gemma2", umbra.Options{}, false}, {"gemma2", swapped, true},
 		{"gemma3", umbra.Options{}, true}, {"gemma3", swapped, false},
-		{"cohere2", umbra.Options{}, true}, {"cohere2", swapped, false},
+		{"cohere2", umbra.Options{}, true}, {"cohere2", swapped, true},
 	} {
 		t.Run(c.name+", "+c.options.Preemption.String(), func(t *testing.T) {
 			if c.soak && os.Getenv("UMBRA_SOAK") == "" {
@@ -112,6 +112,10 @@ func TestWindowsFree(t *testing.T) {
 			tight, m := openWith(c.options)
 			require.Equal(t, blocks, tight.Info().Plan.Blocks)
 			together(tight)
+			windowsOnly := p.Groups[0].Window > 0                                            // they hold no more as they go on, so nobody gives way
+			for tries := 0; !windowsOnly && tries < 8 && preempted(t, tight) == 0; tries++ { // it depends on who comes first
+				together(tight)
+			}
 			tokens, _ := allAnswers(t, tight, requests[3], nil)
 			assert.Equal(t, want[3], tokens)
 			short := requests[3] // whose answer takes no block that the end of the prompt is in
@@ -131,10 +135,18 @@ func TestWindowsFree(t *testing.T) {
 			}
 			require.NoError(t, tight.Close()) // the last step has been recorded
 			t.Logf("%d blocks held, %d preemptions, %d blocks saved, %d tokens found", m.held, m.preempted, m.saved, m.hits)
-			if p.Groups[0].Window == 0 { // windows alone hold no more as they go on, so nobody gives way
+			if !windowsOnly {
 				assert.Positive(t, m.preempted)
 				assert.Equal(t, c.options.Preemption == scheduler.Swap, m.saved > 0)
 			}
 		})
 	}
+}
+
+// preempted is how many requests have given way so far.
+func preempted(t *testing.T, e *umbra.Engine) int {
+	t.Helper()
+	s, ok := e.Stats()
+	require.True(t, ok)
+	return s.Preemptions
 }

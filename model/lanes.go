@@ -1,5 +1,10 @@
 package model
 
+import (
+	"maps"
+	"slices"
+)
+
 // A KV block holds 16 tokens of as many layers as Plan.Depth says. Layers that see the same tokens, a group, are in lanes of so many, each with
 // a block table of its own, so that blocks of all groups are equal and come from one pool: as the groups of vLLM's hybrid cache do
 // (2025). A model without windows is one group with one lane. On several devices each has its part of every block.
@@ -21,15 +26,11 @@ type place struct{ lane, column int }
 // way that has a sequence as long as the model was trained for in the fewest bytes. Where a span's layers of a group do not fill its lanes there is padding.
 func (c Config) kvGroups(spans []span) (groups []KVGroup, depths []int) {
 	count := map[int]int{}
-	widest := 0
 	for i := range c.Layers {
 		count[c.Window(i)]++
-		widest = max(widest, c.Window(i))
 	}
-	for w := 0; w <= widest; w++ {
-		if n := count[w]; n > 0 {
-			groups = append(groups, KVGroup{Window: w, Layers: n})
-		}
+	for _, w := range slices.Sorted(maps.Keys(count)) {
+		groups = append(groups, KVGroup{Window: w, Layers: count[w]})
 	}
 	least := 0
 	for d := 1; d <= c.Layers; d++ {

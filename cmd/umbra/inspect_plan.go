@@ -23,15 +23,24 @@ type memoryReport struct {
 	KVElement       int    `json:"kv_element_bytes"`
 	KVScale         int    `json:"kv_scale_bytes"` // of each head of each token
 	KVBytesPerToken uint64 `json:"kv_bytes_per_token"`
-	KVTokens        int    `json:"kv_tokens"` // context × sequences, in whole blocks
-	Weights         uint64 `json:"weights_bytes"`
-	KV              uint64 `json:"kv_bytes"`
-	Scratch         uint64 `json:"scratch_bytes"`
-	Total           uint64 `json:"total_bytes"`
+	KVTokens        int    `json:"kv_tokens"`       // of all blocks; without windows context × sequences, in whole blocks
+	KVLayers        int    `json:"kv_block_layers"` // layers that a block has tokens of
+	// Groups are the layers that see the same tokens, where some have a window. KVBytesPerToken is then that of the others, which alone grow.
+	Groups  []groupReport `json:"kv_groups,omitempty"`
+	Weights uint64        `json:"weights_bytes"`
+	KV      uint64        `json:"kv_bytes"`
+	Scratch uint64        `json:"scratch_bytes"`
+	Total   uint64        `json:"total_bytes"`
 	// Devices are what each of several devices takes of it.
 	Devices []stageReport `json:"devices,omitempty"`
 	// Expanded are the types that become larger ones when the file is loaded, which Weights counts.
 	Expanded []expansionReport `json:"expanded,omitempty"`
+}
+
+// groupReport is layers whose rows see the same tokens, all or a window.
+type groupReport struct {
+	Window int `json:"window"`
+	Layers int `json:"layers"`
 }
 
 // stageReport is what a device takes that has some of the layers.
@@ -110,10 +119,21 @@ func memoryOf(p model.Plan) *memoryReport {
 			devices = append(devices, stageReport{s.First, s.End - s.First, s.Weights, s.KV, s.Scratch, s.Bytes(), s.String()})
 		}
 	}
+	growing := c.KVBytesPerToken(kv)
+	var groups []groupReport
+	if g := p.Groups; len(g) > 1 || g[0].Window > 0 {
+		growing = 0
+		for _, g := range g {
+			groups = append(groups, groupReport{g.Window, g.Layers})
+			if g.Window == 0 {
+				growing = uint64(g.Lanes) * p.BlockBytes() / model.BlockSize
+			}
+		}
+	}
 	return &memoryReport{
-		Devices: devices,
+		Devices: devices, Groups: groups, KVLayers: p.Depth,
 		Context: p.Context, Sequences: p.Sequences, Layers: c.Layers, KVHeads: c.KVHeads, HeadDim: c.HeadDim,
-		KVType: kv.String(), KVElement: kv.Bytes(), KVScale: kv.ScaleBytes(), KVBytesPerToken: c.KVBytesPerToken(kv), KVTokens: p.Blocks * model.BlockSize,
+		KVType: kv.String(), KVElement: kv.Bytes(), KVScale: kv.ScaleBytes(), KVBytesPerToken: growing, KVTokens: p.Blocks * model.BlockSize,
 		Weights: p.Weights, KV: p.KV, Scratch: p.Scratch, Total: p.Weights + p.KV + p.Scratch, Expanded: expanded,
 	}
 }
@@ -128,7 +148,7 @@ func (m memoryReport) write(w io.Writer) error {
 		head = fmt.Sprintf("(%s + %d of scale)", head, m.KVScale)
 	}
 	t.Row("KV", term.Count(m.KV), term.Bytes(m.KV),
-		fmt.Sprintf("= 2 × %d layers × %d kv heads × %s × %d tokens", m.Layers, m.KVHeads, head, m.KVTokens))
+		fmt.Sprintf("= 2 × %d layers × %d kv heads × %s × %d tokens", m.KVLayers, m.KVHeads, head, m.KVTokens))
 	t.Row("scratch", term.Count(m.Scratch), term.Bytes(m.Scratch))
 	t.Row("total", term.Count(m.Total), term.Bytes(m.Total))
 	if _, err := t.WriteTo(w); err != nil {
@@ -139,6 +159,11 @@ func (m memoryReport) write(w io.Writer) error {
 	}
 	for _, x := range m.Expanded {
 		fmt.Fprintln(w, x.text)
+	}
+	for _, g := range m.Groups {
+		if g.Window > 0 {
+			fmt.Fprintf(w, "%s keep %s of KV, their window\n", plural(g.Layers, "layer"), plural(g.Window, "token"))
+		}
 	}
 	_, err := fmt.Fprintf(w, "each token of context adds %s of KV\n", term.Bytes(m.KVBytesPerToken))
 	return err
