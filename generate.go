@@ -30,6 +30,8 @@ type Request struct {
 	// Grammar, in GBNF (grammar.Parse), is what each answer is held to from its first token; "" is none. It goes without Beams. Log-probabilities stay the
 	// model's own.
 	Grammar string
+	// JSONSchema, in its place, has each answer be JSON that the schema takes: what of JSON Schema that may be is in package jsonschema. "{}" takes any value.
+	JSONSchema string
 	// Stop ends the continuation before the first of these texts.
 	Stop []string
 	// N is how many answers are made of the prompt, which is computed once; 0 is 1. Answer i is drawn with Seed+i.
@@ -100,7 +102,7 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Chunk) error
 	if r.IgnoreEnd {
 		stop = nil
 	}
-	held, err := e.grammar(r.Grammar)
+	held, err := e.grammar(r.Grammar, r.JSONSchema)
 	if err != nil {
 		return Result{}, err
 	}

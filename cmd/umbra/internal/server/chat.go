@@ -207,8 +207,8 @@ func (a *chatAnswer) request(q *chatRequest) (request umbra.Request, err error) 
 	if request, err = s.request(q.sampling); err != nil {
 		return request, err
 	}
-	if request.Grammar != "" && a.tools {
-		return request, invalid("grammar", "a grammar leaves no room for calls; leave tools out, or set tool_choice to none")
+	if (request.Grammar != "" || request.JSONSchema != "") && a.tools {
+		return request, invalid("grammar", "a grammar or schema leaves no room for calls; leave tools out, or set tool_choice to none")
 	}
 	if request.Tokens, err = s.engine.ChatPrompt(c); err != nil {
 		return request, err

@@ -11,11 +11,43 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestGrammar: completions and chats, whole and streamed, hold answers to the grammar of the body.
+// TestGrammar: completions and chats, whole and streamed, hold answers to the grammar or schema of the body.
 func TestGrammar(t *testing.T) {
 	_, url := serve(t, parroting(t), Options{})
-	const form = `"grammar": "root ::= [0-9]{3} (\"yes\" | \"no\")", "temperature": 2, "n": 2, "seed": 5`
-	want := `^[0-9]{3}(yes|no)$`
+	const schema = `{"type": "object", "properties": {"n": {"type": "integer", "minimum": 10, "maximum": 99}, "ok": {"type": "boolean"}}, "required": ["n", "ok"]}`
+	const point = `^\{"n": ?[1-9][0-9], ?"ok": ?(true|false)\}$`
+	for _, c := range []struct{ form, want string }{
+		{`"grammar": "root ::= [0-9]{3} (\"yes\" | \"no\")"`, `^[0-9]{3}(yes|no)$`},
+		{`"json_schema": ` + schema, point},
+		{`"response_format": {"type": "json_schema", "json_schema": {"name": "point", "strict": true, "schema": ` + schema + `}}`, point},
+		{`"json_schema": {"const": {}}, "response_format": {"type": "text"}`, `^\{\}$`},
+	} {
+		held(t, url, c.form+`, "temperature": 2, "n": 2, "seed": 5, "max_tokens": 60`, c.want)
+	}
+}
+
+// TestSchemaRefused: what schemas cannot be held to is named, as is what does not go together.
+func TestSchemaRefused(t *testing.T) {
+	_, url := serve(t, parroting(t), Options{})
+	for form, want := range map[string]string{
+		`"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "string", "pattern": "a+"}}}`: "#/pattern",
+		`"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}`:                                                "has no schema",
+		`"response_format": {"type": "xml"}`:                                    "text, json_object and json_schema",
+		`"response_format": {"type": "json_object"}, "grammar": "root ::= [a]"`: "exclude each other",
+		`"json_schema": {}, "grammar": "root ::= [a]"`:                          "exclude each other",
+		`"json_schema": 5`: "jsonschema: ",
+	} {
+		for path, prompt := range map[string]string{"/v1/completions": `"prompt": "x"`, "/v1/chat/completions": `"messages": [{"role": "user", "content": "x"}]`} {
+			status, answer := post(t, url+path, `{`+prompt+`, `+form+`}`)
+			assert.Equal(t, 400, status, form)
+			assert.Contains(t, answer, want, form)
+		}
+	}
+}
+
+// held asks for answers of a form, whole and streamed.
+func held(t *testing.T, url, form, want string) {
+	t.Helper()
 	for path, prompt := range map[string]string{"/v1/completions": `"prompt": "x"`, "/v1/chat/completions": `"messages": [{"role": "user", "content": "x"}]`} {
 		status, answer := post(t, url+path, `{`+prompt+`, `+form+`}`)
 		require.Equal(t, 200, status, answer)

@@ -44,10 +44,50 @@ type sampling struct {
 	Priority         int      `json:"priority"`
 	ResponseFormat   *format  `json:"response_format"`
 	Grammar          string   `json:"grammar"`
+	JSONSchema       schema   `json:"json_schema"`
 }
 
+// format is OpenAI's response_format.
 type format struct {
-	Type string `json:"type"`
+	Type       string       `json:"type"`
+	JSONSchema *namedSchema `json:"json_schema"`
+}
+
+// namedSchema is a schema with a name, for models that are told of it; answers are held to all schemas, strict or not.
+type namedSchema struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Schema      schema `json:"schema"`
+	Strict      bool   `json:"strict"`
+}
+
+// schema is a JSON schema as it is written; "" where there is none.
+type schema string
+
+// UnmarshalJSON keeps the text.
+func (s *schema) UnmarshalJSON(data []byte) error {
+	if string(data) != "null" {
+		*s = schema(data)
+	}
+	return nil
+}
+
+// form is the schema that an answer is held to by response_format or json_schema; "" if by neither.
+func (f sampling) form() (string, error) {
+	switch r := f.ResponseFormat; {
+	case r == nil || r.Type == "" || r.Type == "text":
+		return string(f.JSONSchema), nil
+	case f.JSONSchema != "" || f.Grammar != "":
+		return "", invalid("response_format", "response_format and grammar or json_schema exclude each other")
+	case r.Type == "json_object":
+		return `{"type": "object"}`, nil
+	case r.Type != "json_schema":
+		return "", invalid("response_format", "response_format %q is not supported, but text, json_object and json_schema", r.Type)
+	case r.JSONSchema == nil || r.JSONSchema.Schema == "":
+		return "", invalid("response_format", "response_format json_schema has no schema")
+	default:
+		return string(r.JSONSchema.Schema), nil
+	}
 }
 
 // oneOrMore reads one value, or an array of them.
@@ -113,8 +153,12 @@ func (s *Server) request(f sampling) (r umbra.Request, err error) {
 	if err := p.Validate(); err != nil {
 		return r, invalid("", "%v", err)
 	}
-	if f.ResponseFormat != nil && f.ResponseFormat.Type != "text" && f.ResponseFormat.Type != "" {
-		return r, invalid("response_format", "response_format %q is not supported, only text", f.ResponseFormat.Type)
+	form, err := f.form()
+	if err != nil {
+		return r, err
+	}
+	if form != "" && f.Grammar != "" {
+		return r, invalid("grammar", "grammar and json_schema exclude each other")
 	}
 	if f.N < 0 || f.N > s.limits.sequences {
 		return r, invalid("n", "n is %d; at most %d sequences run at once", f.N, s.limits.sequences)
@@ -124,7 +168,7 @@ func (s *Server) request(f sampling) (r umbra.Request, err error) {
 			return r, invalid("stop", "a stop text is empty")
 		}
 	}
-	return umbra.Request{Sampling: p, Stop: f.Stop, N: f.N, IgnoreEnd: f.IgnoreEOS, Priority: f.Priority, Grammar: f.Grammar}, nil
+	return umbra.Request{Sampling: p, Stop: f.Stop, N: f.N, IgnoreEnd: f.IgnoreEOS, Priority: f.Priority, Grammar: f.Grammar, JSONSchema: form}, nil
 }
 
 // usage is what a request took, as OpenAI's API has it.

@@ -237,7 +237,7 @@ func TestErrors(t *testing.T) {
 		{"/v1/chat/completions", `{"messages": [{"role": "user", "content": "x"}], "temperature": -1}`, 400, "temperature -1 is out of range"},
 		{"/v1/chat/completions", `{"messages": [{"role": "user", "content": "x"}], "n": 9}`, 400, "at most 4 sequences"},
 		{"/v1/chat/completions", `{"messages": [{"role": "user", "content": "x"}], "top_logprobs": 50}`, 400, "want 0 to 20"},
-		{"/v1/chat/completions", `{"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json_object"}}`, 400, "json_object"},
+		{"/v1/chat/completions", `{"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "xml"}}`, 400, "xml"},
 		{"/v1/chat/completions", `{"messages": [{"role": "user", "content": "x"}], "logit_bias": {"99999": 1}}`, 400, "no token of the vocabulary"},
 		{"/v1/chat/completions", `{"messages": [{"role": "user", "content": "` + strings.Repeat("x", 1000) + `"}]}`, 400, "context of 512; shorten it to at most 511"},
 		{"/v1/chat/completions", `{"messages": [{"role": "user", "content": "` + strings.Repeat("x", 1000) + `"}], "stream": true}`, 400, "context_length_exceeded"},
