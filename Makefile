@@ -45,7 +45,7 @@ run: build
 test: lint shaders-clean browser
 	.ci/setup_test.sh
 	.ci/browser_test.sh
-	$(DUMP) go test -count=1 -timeout 15m $(PACKAGES)
+	$(DUMP) go test -count=1 -timeout 20m $(PACKAGES)
 	go run ./cmd/shaderscheck -o $(SHADERS) $(SHADERS)/wgsl
 	cd .ci/check && go test -count=1 ./...
 
@@ -87,7 +87,7 @@ lint: setup
 
 ## shaders-check  all kernels through the other WGSL front ends installed (naga, tint, dawn)
 shaders-check: setup shaders-clean
-	$(DUMP) go test -count=1 -timeout 15m ./shaders/...
+	$(DUMP) go test -count=1 -timeout 20m ./shaders/...
 	go run ./cmd/shaderscheck -o $(SHADERS) $(SHADERS)/wgsl
 
 shaders-clean:

@@ -3,6 +3,7 @@ package umbra_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -132,6 +133,9 @@ func TestDevices(t *testing.T) {
 
 // TestThreeDevices: with a draft model, three devices give another engine's tokens, and so they do without.
 func TestThreeDevices(t *testing.T) {
+	if os.Getenv("UMBRA_SOAK") == "" {
+		t.Skip("package model has three devices, this all of an engine: UMBRA_SOAK=1 runs it")
+	}
 	g := oracle(t)[6]
 	small, err := gguf.Open(draft)
 	require.NoError(t, err)

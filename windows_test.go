@@ -56,7 +56,7 @@ func TestWindowsFree(t *testing.T) {
 		options umbra.Options
 		soak    bool
 	}{
-		{"gemma2", umbra.Options{}, false}, {"gemma2", swapped, true},
+		{"gemma2", umbra.Options{}, true}, {"gemma2", swapped, true},
 		{"gemma3", umbra.Options{}, true}, {"gemma3", swapped, false},
 		{"cohere2", umbra.Options{}, true}, {"cohere2", swapped, true},
 	} {

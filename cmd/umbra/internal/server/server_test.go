@@ -376,14 +376,17 @@ func TestMetrics(t *testing.T) {
 	client, url := serve(t, e, Options{VLLM: true})
 	_, err := client.Chat.Completions.New(context.Background(), openai.ChatCompletionNewParams{Model: "parrot", Messages: hello, Temperature: openai.Float(0)})
 	require.NoError(t, err)
-	r, err := http.Get(url + "/metrics")
-	require.NoError(t, err)
-	defer r.Body.Close()
-	data, err := io.ReadAll(r.Body)
-	require.NoError(t, err)
-	text := string(data)
-	for _, want := range []string{
-		"umbra_num_requests_running 0", "umbra_num_requests_waiting 0", "umbra_kv_cache_usage_perc 0", "umbra_generation_tokens_total 6",
+	var text string
+	require.Eventually(t, func() bool { // an answer may be there before the step after its last token is over
+		r, err := http.Get(url + "/metrics")
+		require.NoError(t, err)
+		defer r.Body.Close()
+		data, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		text = string(data)
+		return strings.Contains(text, "umbra_num_requests_running 0\n")
+	}, 10*time.Second, time.Millisecond)
+	for _, want := range []string{"umbra_num_requests_waiting 0", "umbra_kv_cache_usage_perc 0", "umbra_generation_tokens_total 6",
 		`umbra_request_success_total{finished_reason="stop"} 1`, "umbra_time_to_first_token_seconds_count 1", "umbra_inter_token_latency_seconds_count 4",
 		"umbra_request_queue_time_seconds_count 1", "umbra_num_preemptions_total 0", "umbra_prefix_cache_queries_total",
 		`vllm:num_requests_running{model_name="parrot"} 0`, `vllm:num_requests_waiting{model_name="parrot"} 0`, `vllm:kv_cache_usage_perc{model_name="parrot"} 0`,
