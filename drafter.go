@@ -197,11 +197,7 @@ func (d *drafter) catchUp(open *[]*drafting) error {
 func (x *drafting) rows(b *batch.Batch, n int, tokens []int32, outputs int) {
 	end := x.table.Len()
 	q := batch.Sequence{ID: x.ask.ID, Answer: x.ask.Answer, Start: len(b.Tokens), Rows: n, Outputs: outputs, Want: batch.WantTop}
-	q.Past, q.Blocks = x.table.Lane(0, end)
-	for lane := 1; lane < x.table.Lanes(); lane++ {
-		past, blocks := x.table.Lane(lane, end)
-		q.Lanes = append(q.Lanes, batch.Table{Past: past, Blocks: blocks})
-	}
+	scheduler.Tables(nil, &q, x.table, end)
 	b.Sequences = append(b.Sequences, q)
 	b.Tokens = append(b.Tokens, tokens...)
 	for p := end - n; p < end; p++ {

@@ -37,7 +37,7 @@ func PlanFor(src model.Source, o Options) (model.Plan, error) {
 
 // Groups are the layers of a planned model that see the same tokens, as the scheduler takes them: nil where all see all.
 func Groups(p model.Plan) (groups []cache.Group) {
-	if p.Lanes() == 1 && p.Groups[0].Window == 0 {
+	if !p.Windowed() {
 		return nil
 	}
 	for _, g := range p.Groups {

@@ -3,24 +3,18 @@ package cache
 import (
 	"fmt"
 	"slices"
+
+	"umbra/internal/window"
 )
 
 // hidden is how many blocks hold nothing that a row of a position sees.
 func (b *Blocks) hidden(group, position int) int {
-	w := b.groups[group].Window
-	if w == 0 {
-		return 0
-	}
-	return max(0, position-w+1) / b.size
+	return window.Hidden(b.groups[group].Window, position, b.size)
 }
 
 // most is how many blocks of a lane so many rows next to each other see at most, n blocks in all; with a window that is bounded.
 func (b *Blocks) most(group, n, rows int) int {
-	w := b.groups[group].Window
-	if w == 0 {
-		return n
-	}
-	return min(n, b.span(w+rows-2)+1)
+	return window.Seen(b.groups[group].Window, n, rows, b.size)
 }
 
 // Need returns how many blocks a sequence of n tokens holds at most, in all lanes, where its rows are computed one at a time.

@@ -70,24 +70,30 @@ func (m *Model) writeBlocks(blocks []int32, data []byte, most uint64) error {
 
 // readBlocks copies the stage's part of blocks to where it belongs among those of all layers.
 func (m *stage) readBlocks(blocks []int32, out []byte, most uint64) error {
-	t, err := m.newTransfer(len(blocks), most)
-	if err != nil {
-		return err
-	}
-	defer t.staging.Release()
-	raw := make([]byte, t.staging.Size())
-	for at := 0; at < len(blocks); at += t.most {
-		part := blocks[at:min(at+t.most, len(blocks))]
+	return m.transfer(blocks, most, func(t *transfer, at int, part []int32, raw []byte) error {
 		err := t.run(m, part, m.blocks.Save, func(p *gpu.Pass) { p.Read(t.staging, 0, raw) })
 		if err != nil {
 			return err
 		}
 		t.each(at, len(part), func(staged, given int) { copy(out[given:][:t.size], raw[staged:]) })
-	}
-	return nil
+		return nil
+	})
 }
 
+// writeBlocks is what undoes readBlocks.
 func (m *stage) writeBlocks(blocks []int32, data []byte, most uint64) error {
+	return m.transfer(blocks, most, func(t *transfer, at int, part []int32, raw []byte) error {
+		t.each(at, len(part), func(staged, given int) { copy(raw[staged:][:t.size], data[given:]) })
+		if err := m.device.Write(t.staging, 0, raw); err != nil {
+			return fmt.Errorf("model: %w", err)
+		}
+		return t.run(m, part, m.blocks.Restore, func(*gpu.Pass) {})
+	})
+}
+
+// transfer makes staging memory and has move take as many blocks through it at a time as it holds: part, of which the first is number at, with room
+// on the host for all of the staging memory.
+func (m *stage) transfer(blocks []int32, most uint64, move func(t *transfer, at int, part []int32, raw []byte) error) error {
 	t, err := m.newTransfer(len(blocks), most)
 	if err != nil {
 		return err
@@ -95,12 +101,7 @@ func (m *stage) writeBlocks(blocks []int32, data []byte, most uint64) error {
 	defer t.staging.Release()
 	raw := make([]byte, t.staging.Size())
 	for at := 0; at < len(blocks); at += t.most {
-		part := blocks[at:min(at+t.most, len(blocks))]
-		t.each(at, len(part), func(staged, given int) { copy(raw[staged:][:t.size], data[given:]) })
-		if err := m.device.Write(t.staging, 0, raw); err != nil {
-			return fmt.Errorf("model: %w", err)
-		}
-		if err := t.run(m, part, m.blocks.Restore, func(*gpu.Pass) {}); err != nil {
+		if err := move(t, at, blocks[at:min(at+t.most, len(blocks))], raw); err != nil {
 			return err
 		}
 	}

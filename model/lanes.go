@@ -3,6 +3,8 @@ package model
 import (
 	"maps"
 	"slices"
+
+	"umbra/internal/window"
 )
 
 // A KV block holds 16 tokens of as many layers as Plan.Depth says. Layers that see the same tokens, a group, are in lanes of so many, each with
@@ -71,20 +73,11 @@ func (c Config) depth(groups []KVGroup, s span) (depth int) {
 
 // blocks is how many blocks of a lane a sequence of so many tokens takes at most, where so many rows are computed at a time.
 func (g KVGroup) blocks(tokens, rows int) int {
-	n := ceilDiv(tokens, BlockSize)
-	if g.Window > 0 {
-		n = min(n, ceilDiv(g.Window+rows-2, BlockSize)+1)
-	}
-	return n
+	return window.Seen(g.Window, ceilDiv(tokens, BlockSize), rows, BlockSize)
 }
 
 // hidden is how many blocks hold nothing that a row of a position sees.
-func (g KVGroup) hidden(position int) int {
-	if g.Window == 0 {
-		return 0
-	}
-	return max(0, position-g.Window+1) / BlockSize
-}
+func (g KVGroup) hidden(position int) int { return window.Hidden(g.Window, position, BlockSize) }
 
 // places gives each layer of a span its place: those of a group fill one lane after the other.
 func (c Config) places(groups []KVGroup, depth int, s span) []place {
@@ -102,6 +95,9 @@ func (c Config) places(groups []KVGroup, depth int, s span) []place {
 	}
 	return all
 }
+
+// Windowed reports whether some layers have a window.
+func (p Plan) Windowed() bool { return len(p.Groups) > 1 || p.Groups[0].Window > 0 }
 
 // Lanes is how many block tables a sequence has.
 func (p Plan) Lanes() (n int) {
@@ -138,7 +134,7 @@ func (p Plan) contexts(n int) int {
 
 // Tokens is how many tokens the pool holds: where there are windows, those of sequences as long as Context.
 func (p Plan) Tokens() int {
-	if len(p.Groups) == 1 && p.Groups[0].Window == 0 {
+	if !p.Windowed() {
 		return p.Blocks / p.Lanes() * BlockSize
 	}
 	return int(uint64(p.Blocks) * uint64(p.Context) / uint64(p.Need(p.Context, 1)))

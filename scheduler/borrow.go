@@ -21,21 +21,20 @@ func (s *Scheduler) Borrow(n, most int, use func(position int, rows batch.Sequen
 		return fmt.Errorf("scheduler: %d tokens are more than the context of %d, or than %d blocks of %d hold",
 			n, s.config.Context, s.config.Blocks, s.config.BlockSize)
 	}
-	q := sequence{table: s.blocks.Table()}
-	defer q.table.Release()
+	t := s.blocks.Table()
+	defer t.Release()
 	for at := 0; at < n; {
-		if s.blocks.Free() < q.table.Short(n) || !q.table.Reserve(n, at+1) {
+		if s.blocks.Free() < t.Short(n) || !t.Reserve(n, at+1) {
 			return ErrBusy
 		}
-		end := min(at+most, q.table.Extend(min(at+most, n)))
+		end := min(at+most, t.Extend(min(at+most, n)))
 		rows := batch.Sequence{Rows: end - at}
-		rows.Past, rows.Blocks = q.table.Lane(0, end)
-		q.lanes(nil, &rows, end)
+		Tables(nil, &rows, t, end)
 		if err := use(at, rows); err != nil {
 			return err
 		}
 		at = end
-		q.table.Slide(at)
+		t.Slide(at)
 	}
 	return nil
 }

@@ -264,9 +264,7 @@ func (s *Scheduler) layOut() *batch.Batch {
 	for i := range s.planned {
 		q := &s.planned[i]
 		q.outputs = q.layOut(b, q.rows, q.proposal.Tokens)
-		if s.blocks.Lanes() > 1 {
-			f.lanes = q.lanes(f.lanes, &b.Sequences[len(b.Sequences)-1], q.computed+q.sequence.rows+q.rows)
-		}
+		f.lanes = Tables(f.lanes, &b.Sequences[len(b.Sequences)-1], q.table, q.computed+q.sequence.rows+q.rows)
 		if q.outputs > 0 {
 			q.output = outputs
 		}
@@ -280,12 +278,11 @@ func (s *Scheduler) layOut() *batch.Batch {
 	return b
 }
 
-// layOut appends the sequence's next rows to a batch, the last of them of proposed tokens, and returns how many want output.
+// layOut appends the sequence's next rows to a batch, but for block tables, the last of them of proposed tokens, and returns how many want output.
 func (q *sequence) layOut(b *batch.Batch, rows int, proposed []int32) (outputs int) {
 	first := q.computed + q.rows
 	end := first + rows - len(proposed)
-	past, blocks := q.table.Lane(0, first+rows)
-	seq := batch.Sequence{ID: q.id, Answer: q.answer, Start: len(b.Tokens), Rows: rows, Past: past, Blocks: blocks}
+	seq := batch.Sequence{ID: q.id, Answer: q.answer, Start: len(b.Tokens), Rows: rows}
 	known := min(end, len(q.tokens))
 	b.Tokens = append(b.Tokens, q.tokens[min(first, known):known]...)
 	if end > known {

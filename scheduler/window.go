@@ -1,6 +1,9 @@
 package scheduler
 
-import "umbra/scheduler/batch"
+import (
+	"umbra/cache"
+	"umbra/scheduler/batch"
+)
 
 // reach returns how far groups with a window are to be reserved for so many rows more of a sequence: no further, as by then the window
 // will have passed what is reserved now.
@@ -42,12 +45,16 @@ func (s *Scheduler) ahead(sequences []*sequence) (blocks int) {
 	return blocks
 }
 
-// lanes gives a sequence's part of a step the block tables of all lanes but the first, for so many positions. They are appended to room, which is
-// returned.
-func (q *sequence) lanes(room []batch.Table, to *batch.Sequence, positions int) []batch.Table {
+// Tables gives a sequence of a step what its table in the cache holds for so many positions, in all lanes. Those of lanes beyond the first are
+// appended to room, which is returned.
+func Tables(room []batch.Table, to *batch.Sequence, t *cache.Table, positions int) []batch.Table {
+	to.Past, to.Blocks = t.Lane(0, positions)
+	if t.Lanes() == 1 {
+		return room
+	}
 	first := len(room)
-	for lane := 1; lane < q.table.Lanes(); lane++ {
-		past, blocks := q.table.Lane(lane, positions)
+	for lane := 1; lane < t.Lanes(); lane++ {
+		past, blocks := t.Lane(lane, positions)
 		room = append(room, batch.Table{Past: past, Blocks: blocks})
 	}
 	to.Lanes = room[first:len(room):len(room)]

@@ -40,12 +40,7 @@ func (b *bench) expertSquares(s SquaresShape, rows int, pick string) error {
 		inputs *= s.Routing.Used
 	}
 	x, before := b.normals(inputs*s.Cols), b.normals(s.Routing.Experts*s.Stride())
-	var gain []float32
-	var gb, scales *gpu.Buffer
-	if s.Norm {
-		gain = b.normals(s.Cols)
-		gb, scales = b.rows("gain", gain, s.Cols), b.buffer("scales", make([]byte, 4*rows))
-	}
+	gain, gb, scales := b.squaresGain(s, rows)
 	xb, y := b.rows("x", x, s.Cols), b.buffer("y", floatBytes(before))
 	q, err := NewSquares(b.device, s)
 	if err != nil {
@@ -89,12 +84,7 @@ func (b *bench) squares(s SquaresShape, rows int) error {
 	for i := range s.Cols {
 		x[i] *= 100
 	}
-	var gain []float32
-	var gb, scales *gpu.Buffer
-	if s.Norm {
-		gain = b.normals(s.Cols)
-		gb, scales = b.rows("gain", gain, s.Cols), b.buffer("scales", make([]byte, 4*rows))
-	}
+	gain, gb, scales := b.squaresGain(s, rows)
 	xb, y := b.rows("x", x, s.Cols), b.buffer("y", floatBytes(before))
 	q, err := NewSquares(b.device, s)
 	if err != nil {
@@ -114,4 +104,13 @@ func (b *bench) squares(s SquaresShape, rows int) error {
 	}
 	b.compare(got, want, 1, 1, 1e-5) // the sums' rounding
 	return nil
+}
+
+// squaresGain makes the gains of a fused norm and room for the rows' scales; without a norm there is nothing.
+func (b *bench) squaresGain(s SquaresShape, rows int) (gain []float32, gains, scales *gpu.Buffer) {
+	if s.Norm {
+		gain = b.normals(s.Cols)
+		gains, scales = b.rows("gain", gain, s.Cols), b.buffer("scales", make([]byte, 4*rows))
+	}
+	return gain, gains, scales
 }

@@ -18,20 +18,19 @@ type heldFlags struct {
 	JSONSchemaFile string `name:"json-schema-file" group:"Form of answers" placeholder:"FILE" help:"Read the schema from a file."`
 }
 
-// given reports whether there is any.
-func (h heldFlags) given() bool {
-	return h.Grammar != "" || h.GrammarFile != "" || h.JSONSchema != "" || h.JSONSchemaFile != ""
+// given are those of the flags that are there.
+func (h heldFlags) given() (all []string) {
+	for _, f := range []string{h.Grammar, h.GrammarFile, h.JSONSchema, h.JSONSchemaFile} {
+		if f != "" {
+			all = append(all, f)
+		}
+	}
+	return all
 }
 
 // hold adds the form to a request, having read it and tried what can be without a model.
 func (h heldFlags) hold(r *umbra.Request) (err error) {
-	n := 0
-	for _, f := range []string{h.Grammar, h.GrammarFile, h.JSONSchema, h.JSONSchemaFile} {
-		if f != "" {
-			n++
-		}
-	}
-	if n > 1 {
+	if len(h.given()) > 1 {
 		return errors.New("--grammar, --grammar-file, --json-schema and --json-schema-file exclude each other")
 	}
 	if r.Grammar, err = textOf("--grammar-file", h.Grammar, h.GrammarFile); err != nil {
@@ -43,7 +42,7 @@ func (h heldFlags) hold(r *umbra.Request) (err error) {
 	switch {
 	case h.Grammar != "" || h.GrammarFile != "":
 		_, err = grammar.Parse(r.Grammar)
-	case n > 0:
+	case h.JSONSchema != "" || h.JSONSchemaFile != "":
 		_, err = jsonschema.Rules([]byte(r.JSONSchema))
 	}
 	return err

@@ -121,9 +121,9 @@ func memoryOf(p model.Plan) *memoryReport {
 	}
 	growing := c.KVBytesPerToken(kv)
 	var groups []groupReport
-	if g := p.Groups; len(g) > 1 || g[0].Window > 0 {
+	if p.Windowed() {
 		growing = 0
-		for _, g := range g {
+		for _, g := range p.Groups {
 			groups = append(groups, groupReport{g.Window, g.Layers})
 			if g.Window == 0 {
 				growing = uint64(g.Lanes) * p.BlockBytes() / model.BlockSize

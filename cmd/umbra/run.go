@@ -95,7 +95,7 @@ func (r *runCommand) Validate() error {
 		return fmt.Errorf("--beams %d must be at least 1, and at least --answers (%d)", r.Beams, r.Answers)
 	case r.Beams > 0 && (r.BestOf > 0 || r.Temperature != nil || r.changes() || len(r.Stop) > 0):
 		return errors.New("--beams draws nothing and takes no stop texts; leave out --best-of, --temperature, --stop, penalties and --logit-bias")
-	case r.Beams > 0 && r.heldFlags.given():
+	case r.Beams > 0 && len(r.heldFlags.given()) > 0:
 		return errors.New("--beams takes no grammar and no schema; leave out --grammar, --json-schema and the like")
 	case r.Beams == 0 && (r.LengthPenalty != 1 || r.EarlyStopping):
 		return errors.New("--length-penalty and --early-stopping are for --beams")

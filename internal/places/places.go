@@ -143,12 +143,14 @@ func share(infos []gpu.AdapterInfo, given []float64) (rooms []Room, split []floa
 // Load loads a model onto the places, if there is room. Options.Split is theirs.
 func (p *Places) Load(src model.Source, o model.Options) (*model.Model, error) {
 	o.Split = p.Split
-	plan, err := model.PlanSplit(src, o, p.Limits())
-	if err != nil {
-		return nil, err
-	}
-	if err := p.Check(plan); err != nil {
-		return nil, err
+	if len(p.All) > 1 { // one device alone is asked when its buffers are made
+		plan, err := model.PlanSplit(src, o, p.Limits())
+		if err != nil {
+			return nil, err
+		}
+		if err := Fits(p.rooms, plan); err != nil {
+			return nil, err
+		}
 	}
 	return model.NewAt(p.Models(), src, o)
 }
@@ -188,16 +190,7 @@ func (p *Places) Narrowest() gpu.Limits {
 	return least
 }
 
-// Check refuses a plan that one of several devices has too little memory for, as far as that is known. One device alone is asked when
-// its buffers are made.
-func (p *Places) Check(plan model.Plan) error {
-	if len(p.All) < 2 {
-		return nil
-	}
-	return Fits(p.rooms, plan)
-}
-
-// Fits refuses a plan if one of its stages takes more than the room it has.
+// Fits refuses a plan if one of its stages takes more than the room it has, as far as that is known.
 func Fits(rooms []Room, plan model.Plan) error {
 	for i, s := range plan.Stages {
 		if r := rooms[i]; r.Memory > 0 && s.Bytes() > r.Memory {

@@ -74,8 +74,12 @@ func (s *schema) UnmarshalJSON(data []byte) error {
 
 // form is the schema that an answer is held to by response_format or json_schema; "" if by neither.
 func (f sampling) form() (string, error) {
-	switch r := f.ResponseFormat; {
-	case r == nil || r.Type == "" || r.Type == "text":
+	r := f.ResponseFormat
+	plain := r == nil || r.Type == "" || r.Type == "text"
+	switch {
+	case plain && f.JSONSchema != "" && f.Grammar != "":
+		return "", invalid("grammar", "grammar and json_schema exclude each other")
+	case plain:
 		return string(f.JSONSchema), nil
 	case f.JSONSchema != "" || f.Grammar != "":
 		return "", invalid("response_format", "response_format and grammar or json_schema exclude each other")
@@ -156,9 +160,6 @@ func (s *Server) request(f sampling) (r umbra.Request, err error) {
 	form, err := f.form()
 	if err != nil {
 		return r, err
-	}
-	if form != "" && f.Grammar != "" {
-		return r, invalid("grammar", "grammar and json_schema exclude each other")
 	}
 	if f.N < 0 || f.N > s.limits.sequences {
 		return r, invalid("n", "n is %d; at most %d sequences run at once", f.N, s.limits.sequences)
