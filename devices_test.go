@@ -3,7 +3,6 @@ package umbra_test
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -133,7 +132,7 @@ func TestDevices(t *testing.T) {
 
 // TestThreeDevices: with a draft model, three devices give another engine's tokens, and so they do without.
 func TestThreeDevices(t *testing.T) {
-	if os.Getenv("UMBRA_SOAK") == "" {
+	if !soak {
 		t.Skip("package model has three devices, this all of an engine: UMBRA_SOAK=1 runs it")
 	}
 	g := oracle(t)[6]

@@ -27,7 +27,7 @@ func TestGrammarSpeculation(t *testing.T) {
 	}
 	const drawn = 4 // with proposals draws are only as likely, not the same
 	o := umbra.Options{Context: 128, Sequences: 6, BatchTokens: 32}
-	plain := open(t, gopher, o)
+	plain := open(t, subject(), o)
 	want := all(plain, requests)
 	for _, a := range want {
 		require.NoError(t, a.err)
@@ -35,7 +35,7 @@ func TestGrammarSpeculation(t *testing.T) {
 	require.NotContains(t, want[3].text, `"y"`)
 	again := generate(context.Background(), plain, requests[drawn])
 	require.NoError(t, again.err)
-	assert.ElementsMatch(t, want[drawn].tokens, again.tokens, "same seeds, same tokens")
+	assert.Equal(t, want[drawn].tokens, again.tokens, "same seeds, same tokens")
 	require.NoError(t, plain.Close())
 	for _, c := range []struct {
 		name        string
@@ -51,7 +51,7 @@ func TestGrammarSpeculation(t *testing.T) {
 				c.speculation.Draft = draftModel(t)
 			}
 			o.Speculation = c.speculation
-			e := open(t, gopher, o)
+			e := open(t, subject(), o)
 			var got []answer
 			if c.alone {
 				for _, r := range requests {
@@ -65,11 +65,7 @@ func TestGrammarSpeculation(t *testing.T) {
 				if i == drawn {
 					continue
 				}
-				if requests[i].N < 2 {
-					assert.Equal(t, want[i].tokens, a.tokens, "request %d", i)
-				} else { // chunks of two answers come in any order
-					assert.ElementsMatch(t, want[i].tokens, a.tokens, "request %d", i)
-				}
+				assert.Equal(t, want[i].tokens, a.tokens, "request %d", i)
 				assert.Equal(t, want[i].Reason, a.Reason, "request %d", i)
 			}
 			assert.NotZero(t, e.Speculated().Accepted[0])

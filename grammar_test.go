@@ -20,7 +20,7 @@ number ::= "-"? ("0" | [1-9] [0-9]{0,3})
 
 // TestGrammar: answers at a high temperature keep to the grammar, beside others that have none and are as they are alone; bad grammars are refused.
 func TestGrammar(t *testing.T) {
-	e := open(t, gopher, umbra.Options{Sequences: 4})
+	e := open(t, subject(), umbra.Options{Sequences: 4})
 	ctx := context.Background()
 	hot := sample.Neutral()
 	hot.Temperature = 1.5

@@ -3,7 +3,6 @@ package umbra_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -35,7 +34,6 @@ var answerSchemas = []string{
 // UMBRA_SOAK=1.
 func TestJSONSchema(t *testing.T) {
 	schemas, answers := answerSchemas[:3], 1
-	soak := os.Getenv("UMBRA_SOAK") != ""
 	if soak {
 		schemas, answers = answerSchemas, 20
 	}
@@ -60,7 +58,7 @@ func TestJSONSchema(t *testing.T) {
 			if c.by == umbra.ByDraft {
 				o.Speculation.Draft = draftModel(t)
 			}
-			e := open(t, gopher, o)
+			e := open(t, subject(), o)
 			for i, got := range e.Batch(context.Background(), requests) {
 				require.NoError(t, got.Err, requests[i].JSONSchema)
 				assert.Equal(t, scheduler.Complete, got.Result.Reason, "%q", got.Texts[0])
@@ -69,7 +67,7 @@ func TestJSONSchema(t *testing.T) {
 			require.NoError(t, e.Check())
 		})
 	}
-	e := open(t, gopher, umbra.Options{Context: 64, Sequences: 1, Lazy: true})
+	e := open(t, subject(), umbra.Options{Context: 64, Sequences: 1, Lazy: true})
 	emit := func(umbra.Chunk) error { return nil }
 	_, err := e.Generate(context.Background(), umbra.Request{Prompt: "x", JSONSchema: `{"multipleOf": 3}`}, emit)
 	assert.ErrorContains(t, err, "#/multipleOf")

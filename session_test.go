@@ -18,12 +18,15 @@ import (
 func TestSessions(t *testing.T) {
 	for _, kv := range []string{"f32", "f16", "int8"} {
 		t.Run(kv, func(t *testing.T) {
-			g := oracle(t)[8] // 285 tokens
+			g, main := oracle(t)[8], subject() // 285 tokens
+			if kv == "f32" {
+				main = gopher
+			}
 			o := umbra.Options{Context: 384, Sequences: 1, KVType: kv}
 			request := umbra.Request{Tokens: g.PromptIDs, MaxTokens: 16}
 			path := filepath.Join(t.TempDir(), "prompt.umbra-kv")
 
-			first := open(t, gopher, o)
+			first := open(t, main, o)
 			_, err := first.SaveSession(path, g.PromptIDs)
 			assert.ErrorContains(t, err, "the cache holds no whole block of 16 tokens")
 			assert.NoFileExists(t, path)
@@ -34,7 +37,7 @@ func TestSessions(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, (len(g.PromptIDs)+len(want.tokens)-1)/16*16, saved, "the last token was never computed on")
 
-			second := open(t, gopher, o)
+			second := open(t, main, o)
 			tokens, err := second.LoadSession(path)
 			require.NoError(t, err)
 			assert.Equal(t, g.PromptIDs, tokens[:len(g.PromptIDs)])

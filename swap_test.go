@@ -31,13 +31,17 @@ func TestSwapped(t *testing.T) {
 		kv         string
 		policy     scheduler.Policy
 		preemption scheduler.Preemption
+		soak       bool
 	}{
-		{"f32", scheduler.FCFS, scheduler.Swap},
-		{"f32", scheduler.Priority, scheduler.Swap},
-		{"f16", scheduler.FCFS, scheduler.Auto},
-		{"int8", scheduler.FCFS, scheduler.Swap},
-		{"int8", scheduler.Priority, scheduler.Auto},
+		{"f32", scheduler.FCFS, scheduler.Swap, true},
+		{"f32", scheduler.Priority, scheduler.Swap, false},
+		{"f16", scheduler.FCFS, scheduler.Auto, false},
+		{"int8", scheduler.FCFS, scheduler.Swap, false},
+		{"int8", scheduler.Priority, scheduler.Auto, true},
 	} {
+		if c.soak && !soak {
+			continue
+		}
 		policy := map[scheduler.Policy]string{scheduler.FCFS: "first come", scheduler.Priority: "priority"}[c.policy]
 		t.Run(c.kv+", "+policy+", "+c.preemption.String(), func(t *testing.T) {
 			o := umbra.Options{Context: 128, Sequences: 6, KVType: c.kv, NoPrefixReuse: true, Policy: c.policy}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -33,7 +32,7 @@ type place struct {
 // of Go code. What a tree of any shape gives is known without a run of it: the ranks of the target's tokens are a path in it, as far
 // as it goes. See docs/performance.md.
 func TestTrees(t *testing.T) {
-	if os.Getenv("UMBRA_SOAK") == "" {
+	if !soak {
 		t.Skip("minutes; UMBRA_SOAK=1 runs it")
 	}
 	const length, most, chain = 128, 3, 4

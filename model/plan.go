@@ -242,6 +242,8 @@ func (p *Plan) fill(o Options, limits gpu.Limits, most uint64) error {
 func (p *Plan) sizePool(o Options, most uint64) error {
 	block := p.BlockBytes()
 	switch {
+	case o.Blocks < 0 || o.Contexts < 0:
+		return fmt.Errorf("model: a kv pool of %d blocks or %d contexts; leave either at 0 for enough of them", o.Blocks, o.Contexts)
 	case o.KVBytes > 0 && o.Blocks > 0:
 		return fmt.Errorf("model: %d blocks and %d bytes both size the KV pool; give one of them", o.Blocks, o.KVBytes)
 	case o.Contexts > 0 && (o.KVBytes > 0 || o.Blocks > 0):

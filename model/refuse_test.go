@@ -147,6 +147,7 @@ func TestNewRefuses(t *testing.T) {
 		{"negative sequences", "qwen2", nil, model.Options{Sequences: -1}, `-1 sequences need at least as many batch tokens`},
 		{"more sequences than rows", "qwen2", nil, model.Options{Sequences: 8, BatchTokens: 7}, `8 sequences need at least as many batch tokens, not 7`},
 		{"negative pool", "qwen2", nil, model.Options{Blocks: -1}, `kv pool of -1 blocks`},
+		{"negative contexts", "qwen2", nil, model.Options{Contexts: -2}, `-2 contexts`},
 		{"pool above all bindings", "qwen2", nil, model.Options{Blocks: 1 << 40}, `blocks needs`},
 		{"rows above a binding", "qwen2", nil, model.Options{BatchTokens: 1 << 40}, `1099511627776 batch tokens are above the`},
 	} {
