@@ -23,7 +23,7 @@ func TestFork(t *testing.T) {
 	d := gputest.Device(t)
 	for _, kv := range []model.KVType{model.F32, model.F16, model.I8} {
 		for _, narrow := range []bool{true, false} {
-			if !narrow && kv != model.I8 && !soak {
+			if !narrow && !soak {
 				continue
 			}
 			t.Run(fmt.Sprintf("%v narrow=%v", kv, narrow), func(t *testing.T) {

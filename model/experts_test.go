@@ -84,24 +84,23 @@ func gated(gate, up [][]float64, n []float64) []float64 {
 	return h
 }
 
-// TestExperts: experts in quantised types, with gates and ups that differ in type, in parts, with a tensor for each as older files have them:
-// those two only lay weights out in another way, so but with UMBRA_SOAK=1 narrow kernels have to do.
+// TestExperts: experts in quantised types, with gates and ups that differ in type, in parts, with a tensor for each as older files have them, on
+// narrow kernels and, with UMBRA_SOAK=1, on wide ones.
 func TestExperts(t *testing.T) {
 	for _, c := range []struct {
 		name, base string
 		change     func(x *contents)
 		limit      uint64 // of bindings
 		parts      []int  // of gates and ups, and of downs
-		wide       bool
 	}{
-		{"quantised", "mixtral", func(x *contents) { x.retypeAll("_exps", gguf.Q8_0) }, 0, []int{1, 1}, true},
+		{"quantised", "mixtral", func(x *contents) { x.retypeAll("_exps", gguf.Q8_0) }, 0, []int{1, 1}},
 		{"gates and ups differ", "qwen2moe", func(x *contents) {
 			x.retypeAll("gate_exps", gguf.Q4_0)
 			x.retypeAll("up_exps", gguf.Q8_0)
 			x.retypeAll("up_shexp", gguf.F16)
-		}, 0, []int{1, 1}, true},
-		{"in parts", "mixtral", func(*contents) {}, 160 << 10, []int{3, 2}, false},
-		{"a tensor each", "mixtral", (*contents).split, 0, []int{1, 1}, false},
+		}, 0, []int{1, 1}},
+		{"in parts", "mixtral", func(*contents) {}, 160 << 10, []int{3, 2}},
+		{"a tensor each", "mixtral", (*contents).split, 0, []int{1, 1}},
 	} {
 		x := contentsOf(t, open(t, "oracle/arch/"+c.base+".gguf"))
 		c.change(x)
@@ -109,7 +108,7 @@ func TestExperts(t *testing.T) {
 		ids := randomIDs(rand.New(rand.NewPCG(7, 7)), 40, 256)
 		want := newReference(t, f).logits(ids, everywhere)
 		for _, narrow := range []bool{true, false} {
-			if !narrow && !c.wide && !soak {
+			if !narrow && !soak {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s narrow=%v", c.name, narrow), func(t *testing.T) {

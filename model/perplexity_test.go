@@ -89,7 +89,7 @@ func TestScoreReference(t *testing.T) {
 			windows, err := score.Counting{Context: window, Stride: stride}.Windows(ids, bos)
 			require.NoError(t, err)
 			for _, narrow := range []bool{true, false} {
-				if !narrow && name != "qwen2" && !soak {
+				if !narrow && !soak {
 					continue
 				}
 				m := scorer(t, f, window, 0, shaders.Tuning{Narrow: narrow})

@@ -49,7 +49,7 @@ func TestSquares(t *testing.T) {
 			r.logits(ids, func(p int) bool { return p >= 10 && p < 20 || p == len(ids)-1 })
 		}
 		for _, narrow := range []bool{true, false} {
-			if !narrow && name != "mixed" && !soak {
+			if !narrow && !soak {
 				continue
 			}
 			m, err := model.NewTuned(gputest.Device(t), shaders.Tuning{Narrow: narrow}, f,
