@@ -19,9 +19,11 @@ type ChatRequest struct {
 	Request
 	// Messages is the conversation so far.
 	Messages []chat.Message
-	// Tools are functions that the model may call, in OpenAI's form.
+	// Tools are functions that the model may call, in OpenAI's form. Arguments of those that are strict ("strict": true) are held to their schemas.
 	Tools []json.RawMessage
-	// Begin is text by which the turn begins already, as chat.Template.Opening makes one of a call; it is part of the reply, and emit is not told of it.
+	// ToolChoice says which of them must be called, if one must be.
+	ToolChoice ToolChoice
+	// Begin is text by which the turn begins already; it is part of the reply, and emit is not told of it.
 	Begin string
 	// Template are further variables for the chat template, as JSON: {"enable_thinking": false}.
 	Template map[string]json.RawMessage
@@ -80,15 +82,22 @@ func (e *Engine) Chat(ctx context.Context, r ChatRequest, emit func(Chunk) error
 	if err != nil {
 		return Reply{}, err
 	}
-	prompt, err := e.ChatPrompt(chat.Conversation{Messages: r.Messages, Tools: r.Tools, Generate: true, Begin: r.Begin, More: r.Template})
+	c := chat.Conversation{Messages: r.Messages, Tools: r.Tools, Generate: true, Begin: r.Begin, More: r.Template}
+	offer, err := e.OfferTools(c, r.ToolChoice)
 	if err != nil {
 		return Reply{}, err
 	}
+	c.Begin += offer.Lead + offer.Begin
 	q := r.Request
-	q.Tokens = prompt
+	if q.Tokens, err = e.ChatPrompt(c); err != nil {
+		return Reply{}, err
+	}
+	if offer.Calls != nil {
+		q.Calls = offer.Calls
+	}
 	texts := make([]string, max(1, q.N))
 	for i := range texts {
-		texts[i] = r.Begin
+		texts[i] = r.Begin + offer.Begin
 	}
 	result, err := e.Generate(ctx, q, func(c Chunk) error {
 		texts[c.Answer] += c.Text

@@ -32,6 +32,8 @@ type Request struct {
 	Grammar string
 	// JSONSchema, in its place, has each answer be JSON that the schema takes: what of JSON Schema that may be is in package jsonschema. "{}" takes any value.
 	JSONSchema string
+	// Calls, in the place of both, has each answer be text and calls of tools, or calls alone (OfferTools).
+	Calls *Calls
 	// Stop ends the continuation before the first of these texts.
 	Stop []string
 	// N is how many answers are made of the prompt, which is computed once; 0 is 1. Answer i is drawn with Seed+i.
@@ -102,7 +104,7 @@ func (e *Engine) Generate(ctx context.Context, r Request, emit func(Chunk) error
 	if r.IgnoreEnd {
 		stop = nil
 	}
-	held, err := e.grammar(r.Grammar, r.JSONSchema)
+	held, err := e.grammar(r)
 	if err != nil {
 		return Result{}, err
 	}

@@ -19,13 +19,14 @@ type grammars struct {
 // maxGrammars is how many are kept; each may take some ten megabytes.
 const maxGrammars = 8
 
-// grammar makes a request's grammar ready, or that of its schema; nil for neither. It fails with a *grammar.Error.
-func (e *Engine) grammar(source, schema string) (*grammar.Grammar, error) {
+// grammar makes a request's grammar ready, or that of its schema or its calls; nil for none. It fails with a *grammar.Error.
+func (e *Engine) grammar(r Request) (*grammar.Grammar, error) {
+	source, schema, calls := r.Grammar, r.JSONSchema, r.Calls
 	switch {
-	case source == "" && schema == "":
+	case source == "" && schema == "" && calls == nil:
 		return nil, nil
-	case source != "" && schema != "":
-		return nil, errors.New("umbra: an answer is held to a grammar or to a JSON schema, not both")
+	case source != "" && schema != "", calls != nil && (source != "" || schema != ""):
+		return nil, errors.New("umbra: an answer is held to a grammar, to a JSON schema or to calls of tools, and not to several")
 	}
 	if e.tokens == nil {
 		return nil, errors.New("umbra: a grammar needs a tokenizer, and the model has none")
@@ -33,10 +34,13 @@ func (e *Engine) grammar(source, schema string) (*grammar.Grammar, error) {
 	var rules grammar.Rules
 	var err error
 	key := source
-	if schema != "" {
+	switch {
+	case calls != nil:
+		key, rules = calls.key, calls.rules
+	case schema != "":
 		key = "json schema\x00" + schema
 		rules, err = jsonschema.Rules([]byte(schema))
-	} else {
+	default:
 		rules, err = grammar.Parse(source)
 	}
 	if err != nil {
@@ -49,7 +53,7 @@ func (e *Engine) grammar(source, schema string) (*grammar.Grammar, error) {
 		return g, nil
 	}
 	if k.vocabulary == nil {
-		k.vocabulary = grammar.NewVocabulary(e.tokens.Size(), e.spelling)
+		k.vocabulary = grammar.NewVocabulary(e.tokens.Size(), e.spelling())
 	}
 	g, err := grammar.Compile(rules, k.vocabulary)
 	if err != nil {
@@ -62,10 +66,13 @@ func (e *Engine) grammar(source, schema string) (*grammar.Grammar, error) {
 	return g, nil
 }
 
-// spelling is a token's bytes for grammars: none of special tokens and of those that end a text.
-func (e *Engine) spelling(id int32) []byte {
-	if e.tokens.EOG(id) || e.tokens.Kind(id) == tokenizer.KindUnused {
-		return nil
+// spelling gives a token's bytes for grammars: none of those that end a text and of special tokens, but for marks of calls.
+func (e *Engine) spelling() func(id int32) []byte {
+	piece := e.pieces()
+	return func(id int32) []byte {
+		if e.tokens.EOG(id) || e.tokens.Kind(id) == tokenizer.KindUnused {
+			return nil
+		}
+		return piece(id)
 	}
-	return e.tokens.Piece(id)
 }

@@ -19,7 +19,7 @@ import (
 	"umbra/shaders"
 )
 
-// TestPerplexity runs 128 tokens, with UMBRA_SOAK=1 512, of Go source (this package's block.go) through gopher with each type of KV. The perplexity
+// TestPerplexity runs 64 tokens, with UMBRA_SOAK=1 512, of Go source (this package's block.go) through gopher with each type of KV. The perplexity
 // may differ from f32's by 1 %.
 func TestPerplexity(t *testing.T) {
 	f := open(t, "gopher-28m-q8_0.gguf")
@@ -29,7 +29,7 @@ func TestPerplexity(t *testing.T) {
 	require.NoError(t, err)
 	ids := tokens.Encode(string(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))), tokenizer.EncodeOptions{})
 	require.Greater(t, len(ids), 513)
-	n := 128
+	n := 64
 	if soak {
 		n = 512
 	}

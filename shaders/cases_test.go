@@ -17,15 +17,15 @@ import (
 var soak = os.Getenv("UMBRA_SOAK") != ""
 
 // TestCases runs kernels in both shapes against their references. Drivers compile late, and where that is on a CPU it takes hundreds of times as long as to
-// run: so without UMBRA_SOAK=1 cases with More are compiled only, as far as WebGPU does; of the others every second narrow one runs and every fifth wide
+// run: so without UMBRA_SOAK=1 cases with More are compiled only, as far as WebGPU does; of the others every third narrow one runs and every sixth wide
 // one, beginning with each operation's first; and on a device held to floor limits each operation's first. All run by `umbra selftest`, too.
 func TestCases(t *testing.T) {
 	d := gputest.Device(t)
 	before := d.Memory()
 	for _, tuning := range []shaders.Tuning{{Narrow: true}, {}} {
-		name, every := "wide", 5
+		name, every := "wide", 6
 		if tuning.Narrow {
-			name, every = "narrow", 2
+			name, every = "narrow", 3
 		}
 		t.Run(name, func(t *testing.T) {
 			seen := map[string]int{} // by operation, of cases that others do not stand for

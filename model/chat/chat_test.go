@@ -154,39 +154,56 @@ func TestParseCalls(t *testing.T) {
 	}
 }
 
-// TestOpening: how calls begin is what the template itself writes, and what goes on from there is read back.
-func TestOpening(t *testing.T) {
+// TestCallForm: how calls are written is what the template itself writes, and what is written so is read back.
+func TestCallForm(t *testing.T) {
 	c := conversation()
 	c.Messages = c.Messages[:2]
-	for _, o := range []struct{ template, lead, any, named, ends string }{
-		{"hermes_tools", "<think>\n\n</think>\n\n", "<tool_call>\n{\"name\": \"", "<tool_call>\n{\"name\": \"weather\", \"arguments\":", "}\n</tool_call>"},
-		{"mistral_tools", "", `[TOOL_CALLS][{"name": "`, `[TOOL_CALLS][{"name": "weather", "arguments":`, "}]"},
-		{"llama_json", "", `{"name": "`, `{"name": "weather", "parameters":`, "}"},
-		{"deepseek_like", "", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>weather\n```json\n", "\n```"},
-	} {
-		tmpl := template(t, o.template)
-		lead, call, err := tmpl.Opening(c, "")
-		require.NoError(t, err, o.template)
-		require.Equal(t, []string{o.lead, o.any}, []string{lead, call}, o.template)
-		_, call, err = tmpl.Opening(c, "weather")
-		require.NoError(t, err, o.template)
-		require.Equal(t, o.named, call, o.template)
-		text, calls := tmpl.ParseCalls(call + ` {"city": "Oslo"}` + o.ends)
+	forms := map[string]CallForm{
+		"hermes_tools":  {Lead: "<think>\n\n</think>\n\n", Begin: "<tool_call>\n{\"name\": \"", Middle: `", "arguments": `, End: "}\n</tool_call>", Next: "\n<tool_call>\n{\"name\": \"", Mark: "<tool_call>"},
+		"mistral_tools": {Begin: `[TOOL_CALLS][{"name": "`, Middle: `", "arguments": `, End: "}", Next: `, {"name": "`, Close: "]", Mark: "[TOOL_CALLS]"},
+		"llama_json":    {Begin: `{"name": "`, Middle: `", "parameters": `, End: "}"},
+		"deepseek_like": {Begin: "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>", Middle: "\n```json\n", End: "\n```<｜tool▁call▁end｜>",
+			Next: "\n<｜tool▁call▁begin｜>function<｜tool▁sep｜>", Close: "<｜tool▁calls▁end｜>", Mark: "<｜tool▁calls▁begin｜>"},
+	}
+	for name, want := range forms {
+		tmpl := template(t, name)
+		f, err := tmpl.CallForm(c)
+		require.NoError(t, err, name)
+		require.Equal(t, want, f, name)
+		weather, now := ToolCall{Name: "weather", Arguments: `{"city":"Oslo"}`}, ToolCall{Name: "now", Arguments: "{}"}
+		one := f.Call("weather") + ` {"city": "Oslo"}` + f.End
+		text, calls := tmpl.ParseCalls(one + f.Close)
 		require.Empty(t, text)
-		require.Equal(t, []ToolCall{{Name: "weather", Arguments: `{"city":"Oslo"}`}}, calls, o.template)
-		c.Begin = call
+		require.Equal(t, []ToolCall{weather}, calls, name)
+		if f.Next != "" {
+			_, calls = tmpl.ParseCalls(one + f.Next + "now" + f.Middle + "{}" + f.End + f.Close)
+			require.Equal(t, []ToolCall{weather, now}, calls, name)
+		}
+		c.Begin = f.Call("weather")
 		prompt, err := tmpl.Render(c)
 		require.NoError(t, err)
-		require.True(t, strings.HasSuffix(prompt, call))
+		require.True(t, strings.HasSuffix(prompt, c.Begin))
+		require.Equal(t, strings.TrimRight(f.Begin+"weather"+f.Middle, " "), c.Begin)
 	}
 	for _, name := range []string{"chatml", "gemma_like"} {
-		_, _, err := template(t, name).Opening(c, "weather")
+		_, err := template(t, name).CallForm(c)
 		require.Error(t, err, name)
 	}
-	reversed, err := New(`{% for m in messages %}{% for c in m.tool_calls or [] %}<tool_call>{{ {"arguments": c.function.arguments, "name": c.function.name} | tojson }}{% endfor %}{% endfor %}`, Options{})
-	require.NoError(t, err)
-	_, _, err = reversed.Opening(c, "weather")
-	require.ErrorIs(t, err, ErrNoOpening)
+	for source, want := range map[string]CallForm{ // arguments before the name; a later form of Mistral's; a list of objects with IDs
+		`{% for m in messages %}{% for c in m.tool_calls or [] %}<tool_call>{{ {"arguments": c.function.arguments, "name": c.function.name} | tojson }}</tool_call>{% endfor %}{% endfor %}`: {},
+		`{% for m in messages %}{% for c in m.tool_calls or [] %}[TOOL_CALLS]{{ c.function.name }}[ARGS]{{ c.function.arguments | tojson }}{% endfor %}</s>{% endfor %}`:                     {Begin: "[TOOL_CALLS]", Middle: "[ARGS]", Next: "[TOOL_CALLS]", Mark: "[TOOL_CALLS]"},
+		`{% for m in messages %}{% if m.tool_calls %}{{ m.tool_calls | tojson }}{% endif %}{% endfor %}{{ tools }}`:                                                                          {Begin: `{"name": "`, Middle: `", "arguments": `, End: "}"},
+	} {
+		tmpl, err := New(source, Options{})
+		require.NoError(t, err)
+		f, err := tmpl.CallForm(c)
+		if want == (CallForm{}) {
+			require.ErrorIs(t, err, ErrNoOpening)
+			continue
+		}
+		require.NoError(t, err, source)
+		require.Equal(t, want, f, source)
+	}
 }
 
 // TestMayBegin: text is given out as it comes but for what may be the beginning of calls.

@@ -26,16 +26,25 @@ const (
 	JSONObject Format = "json"
 )
 
+// Marks of calls.
+const (
+	tagBegin     = "<tool_call>"
+	tagEnd       = "</tool_call>"
+	mistralCalls = "[TOOL_CALLS]"
+	// PythonTag is what Llama's calls may begin with.
+	PythonTag = "<|python_tag|>"
+)
+
 // formatOf tells the format by what stands in the template.
 func formatOf(source string) Format {
 	switch {
-	case strings.Contains(source, "[TOOL_CALLS]"):
+	case strings.Contains(source, mistralCalls):
 		return Mistral
-	case strings.Contains(source, "<tool_call>"):
+	case strings.Contains(source, tagBegin):
 		return TagJSON
 	case strings.Contains(source, deepSeekCalls):
 		return DeepSeek
-	case strings.Contains(source, "<|python_tag|>") || strings.Contains(source, "<|start_header_id|>") && strings.Contains(source, "parameters"):
+	case strings.Contains(source, PythonTag) || strings.Contains(source, "<|start_header_id|>") && strings.Contains(source, "parameters"):
 		return Llama
 	case strings.Contains(source, "tools"):
 		return JSONObject
@@ -50,13 +59,13 @@ func (t *Template) Format() Format { return t.format }
 func ToolMarks(source string) []string {
 	switch formatOf(source) {
 	case Mistral:
-		return []string{"[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"}
+		return []string{mistralCalls, "[ARGS]", "[CALL_ID]"}
 	case TagJSON:
-		return []string{"<tool_call>", "</tool_call>"}
+		return []string{tagBegin, tagEnd}
 	case DeepSeek:
 		return []string{deepSeekCalls, deepSeekCall, deepSeekSeparator, deepSeekCallEnd, deepSeekCallsEnd}
 	case Llama:
-		return []string{"<|python_tag|>"}
+		return []string{PythonTag}
 	}
 	return nil
 }
@@ -64,15 +73,10 @@ func ToolMarks(source string) []string {
 // MayBegin reports whether text, the beginning of an answer, may yet turn out to hold calls, and from which byte on: what is before is text for sure. At
 // is len(text) where nothing in it may be a call.
 func (t *Template) MayBegin(text string) (at int) {
-	switch t.format {
-	case TagJSON:
-		return holds(text, "<tool_call>")
-	case Mistral:
-		return holds(text, "[TOOL_CALLS]")
-	case DeepSeek:
-		return holds(text, deepSeekCalls)
+	if mark := t.mark(); mark != "" {
+		return holds(text, mark)
 	}
-	if at := holds(text, "<|python_tag|>"); at < len(text) {
+	if at := holds(text, PythonTag); at < len(text) {
 		return at
 	}
 	trimmed := strings.TrimLeft(text, " \t\n\r")
@@ -106,7 +110,7 @@ func (t *Template) ParseCalls(answer string) (text string, calls []ToolCall) {
 	case DeepSeek:
 		text, calls = deepSeek(answer)
 	case Llama:
-		text, calls = whole(answer, "<|python_tag|>")
+		text, calls = whole(answer, PythonTag)
 	default:
 		text, calls = whole(answer, "")
 	}
@@ -118,13 +122,12 @@ func (t *Template) ParseCalls(answer string) (text string, calls []ToolCall) {
 
 // tagged reads objects in <tool_call> tags; the last end tag may be missing.
 func tagged(answer string) (text string, calls []ToolCall) {
-	const begin, end = "<tool_call>", "</tool_call>"
 	for {
-		i := strings.Index(answer, begin)
+		i := strings.Index(answer, tagBegin)
 		if i < 0 {
 			return text + answer, calls
 		}
-		body, rest, found := strings.Cut(answer[i+len(begin):], end)
+		body, rest, found := strings.Cut(answer[i+len(tagBegin):], tagEnd)
 		all, err := callsOf(body)
 		if err != nil {
 			text += answer[:len(answer)-len(rest)]
@@ -141,9 +144,8 @@ func tagged(answer string) (text string, calls []ToolCall) {
 var mistralName = regexp.MustCompile(`^\s*([\w.-]+)(?:\[CALL_ID\](\w+))?\[ARGS\]`)
 
 func mistral(answer string) (text string, calls []ToolCall) {
-	const mark = "[TOOL_CALLS]"
-	text, rest, _ := strings.Cut(answer, mark)
-	for _, part := range strings.Split(rest, mark) {
+	text, rest, _ := strings.Cut(answer, mistralCalls)
+	for _, part := range strings.Split(rest, mistralCalls) {
 		if m := mistralName.FindStringSubmatch(part); m != nil {
 			d := json.NewDecoder(strings.NewReader(part[len(m[0]):]))
 			var arguments json.RawMessage

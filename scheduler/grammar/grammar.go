@@ -40,6 +40,32 @@ const Root = "root"
 // Rules are expressions by the names that they refer to each other by. The whole text matches Root.
 type Rules map[string]*Expr
 
+// Prefixed returns the same rules by names that begin with prefix, so that others may be beside them.
+func (r Rules) Prefixed(prefix string) Rules {
+	made := map[*Expr]*Expr{}
+	var renamed func(x *Expr) *Expr
+	renamed = func(x *Expr) *Expr {
+		if y := made[x]; y != nil {
+			return y
+		}
+		y := *x
+		if x.kind == isRule {
+			y.text = prefix + x.text
+		}
+		y.items = nil
+		for _, item := range x.items {
+			y.items = append(y.items, renamed(item))
+		}
+		made[x] = &y
+		return &y
+	}
+	all := Rules{}
+	for name, x := range r {
+		all[prefix+name] = renamed(x)
+	}
+	return all
+}
+
 // Expr is what a part of a text has to match. Make one with Text, Set, Seq, Or, Repeat or Rule. It must not be changed, and may be part of several
 // others.
 type Expr struct {

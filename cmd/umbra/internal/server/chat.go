@@ -120,16 +120,16 @@ type function struct {
 	Arguments string `json:"arguments"`
 }
 
-// conversation makes of the body what a prompt is made of. The text that an answer begins with is returned too.
-func (q *chatRequest) conversation(t *chat.Template) (c chat.Conversation, begun string, err error) {
+// conversation makes of the body what a prompt is made of, and what answers are held to by tools.
+func (q *chatRequest) conversation(e *umbra.Engine, t *chat.Template) (c chat.Conversation, o umbra.Offer, err error) {
 	c = chat.Conversation{Generate: true, More: maps.Clone(q.Template)}
 	switch {
 	case len(q.Messages) == 0:
-		return c, "", invalid("messages", "there are no messages")
+		return c, o, invalid("messages", "there are no messages")
 	case slices.ContainsFunc(q.Modalities, func(m string) bool { return m != "text" }):
-		return c, "", invalid("modalities", "modalities are %q; the model writes text only", q.Modalities)
+		return c, o, invalid("modalities", "modalities are %q; the model writes text only", q.Modalities)
 	case len(q.Effort) > 0 && string(q.Effort) != "null" && !strings.Contains(t.Source(), "reasoning_effort"):
-		return c, "", invalid("reasoning_effort", "the model's chat template knows no reasoning_effort")
+		return c, o, invalid("reasoning_effort", "the model's chat template knows no reasoning_effort")
 	case len(q.Effort) > 0 && string(q.Effort) != "null":
 		if c.More == nil {
 			c.More = map[string]json.RawMessage{}
@@ -138,22 +138,22 @@ func (q *chatRequest) conversation(t *chat.Template) (c chat.Conversation, begun
 	}
 	for i, m := range q.Messages {
 		if m.Role == "" {
-			return c, "", invalid("messages", "message %d has no role", i)
+			return c, o, invalid("messages", "message %d has no role", i)
 		}
 		to := chat.Message{Role: m.Role, Content: string(m.Content), Reasoning: m.Reasoning + m.Thoughts, Name: m.Name, ToolCallID: m.ToolCallID}
 		for _, call := range m.ToolCalls {
 			if call.Type != "function" && call.Type != "" {
-				return c, "", invalid("messages", "message %d has a call of type %q; only function is supported", i, call.Type)
+				return c, o, invalid("messages", "message %d has a call of type %q; only function is supported", i, call.Type)
 			}
 			to.ToolCalls = append(to.ToolCalls, chat.ToolCall{ID: call.ID, Name: call.Function.Name, Arguments: call.Function.Arguments})
 		}
 		c.Messages = append(c.Messages, to)
 	}
 	if err := q.goOn(&c); err != nil {
-		return c, "", err
+		return c, o, err
 	}
-	begun, err = q.offer(t, &c)
-	return c, begun, err
+	o, err = q.offer(e, t, &c)
+	return c, o, err
 }
 
 // goOn has the answer go on from the last message, where that is asked for.
@@ -199,7 +199,7 @@ func (a *chatAnswer) request(q *chatRequest) (request umbra.Request, err error) 
 	if err := errors.Join(s.known(q.Model), q.check()); err != nil {
 		return request, err
 	}
-	t, c, begun, err := s.conversation(q)
+	t, c, offer, err := s.conversation(q)
 	if err != nil {
 		return request, err
 	}
@@ -210,6 +210,7 @@ func (a *chatAnswer) request(q *chatRequest) (request umbra.Request, err error) 
 	if (request.Grammar != "" || request.JSONSchema != "") && a.tools {
 		return request, invalid("grammar", "a grammar or schema leaves no room for calls; leave tools out, or set tool_choice to none")
 	}
+	request.Calls = offer.Calls
 	if request.Tokens, err = s.engine.ChatPrompt(c); err != nil {
 		return request, err
 	}
@@ -229,7 +230,7 @@ func (a *chatAnswer) request(q *chatRequest) (request umbra.Request, err error) 
 	}
 	a.answers = make([]chatText, max(1, request.N))
 	for i := range a.answers {
-		a.answers[i].text = begun
+		a.answers[i].text = offer.Begin
 	}
 	return request, nil
 }

@@ -2,11 +2,14 @@ package server
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/shared"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -23,6 +26,41 @@ func TestGrammar(t *testing.T) {
 		{`"json_schema": {"const": {}}, "response_format": {"type": "text"}`, `^\{\}$`},
 	} {
 		held(t, url, c.form+`, "temperature": 2, "n": 2, "seed": 5, "max_tokens": 60`, c.want)
+	}
+}
+
+// TestResponseFormat: OpenAI's own client asks for JSON by a schema and for any object, whole and streamed.
+func TestResponseFormat(t *testing.T) {
+	client, _ := serve(t, parroting(t), Options{})
+	ctx := context.Background()
+	schema := map[string]any{"type": "object", "properties": map[string]any{"colour": map[string]any{"enum": []string{"red", "blue"}}, "n": map[string]any{"type": "integer", "minimum": 0, "maximum": 5}},
+		"required": []string{"colour", "n"}, "additionalProperties": false}
+	var form, object openai.ChatCompletionNewParamsResponseFormatUnion
+	form.OfJSONSchema = &shared.ResponseFormatJSONSchemaParam{JSONSchema: shared.ResponseFormatJSONSchemaJSONSchemaParam{Name: "paint", Strict: openai.Bool(true), Schema: schema}}
+	object.OfJSONObject = &shared.ResponseFormatJSONObjectParam{}
+	for seed := range int64(3) {
+		ask := openai.ChatCompletionNewParams{Model: "parrot", Messages: hello, ResponseFormat: form, Temperature: openai.Float(1.5), Seed: openai.Int(seed)}
+		whole, err := client.Chat.Completions.New(ctx, ask)
+		require.NoError(t, err)
+		text := whole.Choices[0].Message.Content
+		assert.Regexp(t, `^\{"colour": ?"(red|blue)", ?"n": ?[0-5]\}$`, text)
+		assert.Equal(t, "stop", whole.Choices[0].FinishReason)
+		stream := client.Chat.Completions.NewStreaming(ctx, ask)
+		var all openai.ChatCompletionAccumulator
+		for stream.Next() {
+			all.AddChunk(stream.Current())
+		}
+		require.NoError(t, stream.Err())
+		assert.Equal(t, text, all.Choices[0].Message.Content)
+
+		ask.ResponseFormat, ask.MaxTokens = object, openai.Int(40)
+		whole, err = client.Chat.Completions.New(ctx, ask)
+		require.NoError(t, err)
+		assert.Regexp(t, `^\{`, whole.Choices[0].Message.Content)
+		if whole.Choices[0].FinishReason == "stop" {
+			var any map[string]any
+			assert.NoError(t, json.Unmarshal([]byte(whole.Choices[0].Message.Content), &any))
+		}
 	}
 }
 

@@ -249,13 +249,13 @@ func (s *Server) applyTemplate(w http.ResponseWriter, r *http.Request) {
 }
 
 // conversation is chatRequest.conversation with the model's template.
-func (s *Server) conversation(q *chatRequest) (*chat.Template, chat.Conversation, string, error) {
+func (s *Server) conversation(q *chatRequest) (*chat.Template, chat.Conversation, umbra.Offer, error) {
 	t, err := s.engine.Template()
 	if err != nil {
-		return nil, chat.Conversation{}, "", err
+		return nil, chat.Conversation{}, umbra.Offer{}, err
 	}
-	c, begun, err := q.conversation(t)
-	return t, c, begun, err
+	c, offer, err := q.conversation(s.engine, t)
+	return t, c, offer, err
 }
 
 // props answers /props: what a client may want to know of the server.

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 
+	"umbra"
 	"umbra/model/chat"
+	"umbra/scheduler/grammar"
 )
 
 // toolChoice is whether tools may or must be called: "" and auto, none, required, or function with a name.
@@ -42,8 +44,7 @@ func (t *tool) UnmarshalJSON(data []byte) error {
 	var q struct {
 		Type     string `json:"type"`
 		Function struct {
-			Name   string `json:"name"`
-			Strict bool   `json:"strict"`
+			Name string `json:"name"`
 		} `json:"function"`
 	}
 	if err := json.Unmarshal(data, &q); err != nil {
@@ -54,16 +55,13 @@ func (t *tool) UnmarshalJSON(data []byte) error {
 		return invalid("tools", "a tool is of type %q; only function is supported", q.Type)
 	case q.Function.Name == "":
 		return invalid("tools", "a tool has no function name")
-	case q.Function.Strict:
-		return invalid("tools", "function %s asks for strict arguments, which is not supported: nothing holds them to the schema", q.Function.Name)
 	}
 	t.raw, t.name = append(json.RawMessage(nil), data...), q.Function.Name
 	return nil
 }
 
-// offer adds the tools to a conversation, and returns the text by which the answer begins where a call is forced: the beginning of a call, up to the
-// function's name, or up to its arguments where it is known. What follows is the model's own.
-func (q *chatRequest) offer(t *chat.Template, c *chat.Conversation) (begun string, err error) {
+// offer adds the tools to a conversation, and to its beginning what a call that must come begins with.
+func (q *chatRequest) offer(e *umbra.Engine, t *chat.Template, c *chat.Conversation) (o umbra.Offer, err error) {
 	choice := q.ToolChoice
 	known := len(q.Tools) == 0 || choice.how != "function"
 	for _, tool := range q.Tools {
@@ -72,25 +70,25 @@ func (q *chatRequest) offer(t *chat.Template, c *chat.Conversation) (begun strin
 	}
 	switch {
 	case len(q.Tools) == 0 && choice.forced():
-		return "", invalid("tool_choice", "a tool is to be called, but tools has none")
+		return o, invalid("tool_choice", "a tool is to be called, but tools has none")
 	case !known:
-		return "", invalid("tool_choice", "function %s is to be called, but tools has none of that name", choice.name)
+		return o, invalid("tool_choice", "function %s is to be called, but tools has none of that name", choice.name)
 	case choice.how == "none":
 		c.Tools = nil
-		return "", nil
+		return o, nil
 	case len(q.Tools) > 0 && t.Format() == chat.NoTools:
-		return "", invalid("tools", "the model's chat template takes no tools")
-	case !choice.forced():
-		return "", nil
+		return o, invalid("tools", "the model's chat template takes no tools")
 	}
-	name := choice.name
-	if len(q.Tools) == 1 {
-		name = q.Tools[0].name
+	o, err = e.OfferTools(*c, umbra.ToolChoice{Required: choice.forced(), Name: choice.name, One: !or(q.Parallel, true)})
+	var refused *grammar.Error
+	switch {
+	case errors.Is(err, chat.ErrNoOpening) && choice.forced():
+		return o, invalid("tool_choice", "a call cannot be forced: the model's chat template shows no call that an answer could be made to begin with; leave tool_choice at auto")
+	case errors.Is(err, chat.ErrNoOpening):
+		return o, invalid("tools", "strict functions cannot be held to their schemas: the model's chat template does not show how it writes calls; leave strict out")
+	case errors.As(err, &refused):
+		return o, invalid("tools", "%v; leave strict out, and the arguments are any JSON object", err)
 	}
-	lead, begun, err := t.Opening(*c, name)
-	if errors.Is(err, chat.ErrNoOpening) {
-		return "", invalid("tool_choice", "a call cannot be forced: the model's chat template shows no call that an answer could be made to begin with; leave tool_choice at auto")
-	}
-	c.Begin += lead + begun
-	return begun, err
+	c.Begin += o.Lead + o.Begin
+	return o, err
 }

@@ -80,6 +80,60 @@ func TestToolChoice(t *testing.T) {
 	}
 }
 
+// TestStrictTools: whatever is drawn, the arguments of calls are what the functions' schemas say, of strict functions where a call may come, of all where
+// one must; whole and streamed.
+func TestStrictTools(t *testing.T) {
+	client, _ := serve(t, parroting(t), Options{})
+	ctx := context.Background()
+	schema := func(strict bool) openai.FunctionDefinitionParam {
+		return openai.FunctionDefinitionParam{Name: parrot.Named, Strict: openai.Bool(strict), Parameters: map[string]any{"type": "object", "additionalProperties": false, "required": []string{"zone", "days"},
+			"properties": map[string]any{"zone": map[string]any{"enum": []string{"north", "south"}}, "days": map[string]any{"type": "integer", "minimum": 1, "maximum": 14}}}}
+	}
+	now := openai.ChatCompletionFunctionTool(openai.FunctionDefinitionParam{Name: "now"})
+	for _, c := range []struct {
+		name   string
+		strict bool
+		tools  []openai.ChatCompletionToolUnionParam
+		choice openai.ChatCompletionToolChoiceOptionUnionParam
+		heat   float64
+	}{
+		{"auto", true, nil, chosen("auto"), 0},
+		{"required", false, nil, chosen("required"), 2},
+		{"required of two", false, []openai.ChatCompletionToolUnionParam{now}, chosen("required"), 2},
+		{"named", true, []openai.ChatCompletionToolUnionParam{now}, openai.ToolChoiceOptionFunctionToolChoice(openai.ChatCompletionNamedToolChoiceFunctionParam{Name: parrot.Named}), 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for seed := range int64(3) {
+				ask := openai.ChatCompletionNewParams{Model: "parrot", Messages: hello, Tools: append(c.tools, openai.ChatCompletionFunctionTool(schema(c.strict))), ToolChoice: c.choice,
+					Temperature: openai.Float(c.heat), Seed: openai.Int(seed), ParallelToolCalls: openai.Bool(false)}
+				check := func(m openai.ChatCompletionMessage, why string) {
+					t.Helper()
+					assert.Equal(t, "tool_calls", why)
+					require.Len(t, m.ToolCalls, 1, m.Content)
+					call := m.ToolCalls[0].Function
+					if call.Name == "now" && len(c.tools) > 0 {
+						assert.JSONEq(t, "{}", call.Arguments)
+						return
+					}
+					require.Equal(t, parrot.Named, call.Name)
+					assert.Regexp(t, `^\{"days":([1-9]|1[0-4]),"zone":"(north|south)"\}$`, call.Arguments)
+				}
+				whole, err := client.Chat.Completions.New(ctx, ask)
+				require.NoError(t, err)
+				check(whole.Choices[0].Message, whole.Choices[0].FinishReason)
+				stream := client.Chat.Completions.NewStreaming(ctx, ask)
+				var all openai.ChatCompletionAccumulator
+				for stream.Next() {
+					all.AddChunk(stream.Current())
+				}
+				require.NoError(t, stream.Err())
+				check(all.Choices[0].Message, all.Choices[0].FinishReason)
+				assert.Equal(t, whole.Choices[0].Message.ToolCalls[0].Function.Arguments, all.Choices[0].Message.ToolCalls[0].Function.Arguments, "the same seed")
+			}
+		})
+	}
+}
+
 // TestFields: what is not supported is refused, and what asks for nothing is not.
 func TestFields(t *testing.T) {
 	_, url := serve(t, parroting(t), Options{})
@@ -88,13 +142,13 @@ func TestFields(t *testing.T) {
 		`"store": true`:             "store is not supported",
 		`"web_search_options": 1`:   "web_search_options is not supported",
 		`"reasoning_effort": "low"`: "knows no reasoning_effort", `"modalities": ["text", "audio"]`: "writes text only",
-		`"stream_options": {"include_usage": true}`:                                  "for answers with stream",
-		`"stream": true, "stream_options": {"chunks": 3}`:                            "chunks is not supported",
-		`"top_logprobs": 3`:                                                          "for answers with logprobs",
-		`"tools": [{"type": "custom", "custom": {"name": "x"}}]`:                     "only function is supported",
-		`"tools": [{"type": "function", "function": {}}]`:                            "no function name",
-		`"tools": [{"type": "function", "function": {"name": "f", "strict": true}}]`: "strict arguments",
-		`"response_format": {"type": "json_schema"}`:                                 "json_schema",
+		`"stream_options": {"include_usage": true}`:              "for answers with stream",
+		`"stream": true, "stream_options": {"chunks": 3}`:        "chunks is not supported",
+		`"top_logprobs": 3`:                                      "for answers with logprobs",
+		`"tools": [{"type": "custom", "custom": {"name": "x"}}]`: "only function is supported",
+		`"tools": [{"type": "function", "function": {}}]`:        "no function name",
+		`"tools": [{"type": "function", "function": {"name": "f", "strict": true, "parameters": {"type": "string", "pattern": "a"}}}]`: "function f: jsonschema: #/pattern",
+		`"response_format": {"type": "json_schema"}`: "json_schema",
 		`"mirostat": 1`:                  "mirostat 1 is not supported",
 		`"add_generation_prompt": false`: "either an answer is begun",
 		`"continue_final_message": true, "add_generation_prompt": false`: "only text of the assistant",

@@ -1,0 +1,191 @@
+package chat
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// ErrNoOpening is returned where a template's calls have no beginning that could be given.
+var ErrNoOpening = errors.New("chat: the model's chat template shows no call of a tool that an answer could be made to begin with")
+
+// CallForm is how a model writes calls, as texts around names and arguments:
+//
+//	Lead Begin NAME Middle ARGUMENTS End (Next NAME Middle ARGUMENTS End)* Close
+//
+// ParseCalls reads all of it but Lead.
+type CallForm struct {
+	// Lead is what the template has before the first call, behind the prompt.
+	Lead string
+	// Begin, Middle, End and Close are the texts of a turn that is calls.
+	Begin, Middle, End, Close string
+	// Next is "" where the template shows no second call in a turn.
+	Next string
+	// Mark is a beginning of Begin that a turn has only if it has calls; "" where calls are a whole turn.
+	Mark string
+}
+
+// Call is the beginning of a call, up to its arguments. Models write a space before those with what follows it.
+func (f CallForm) Call(name string) string {
+	return strings.TrimRight(f.Begin+Quoted(name)+f.Middle, " ")
+}
+
+// Quoted is a function's name as it stands in a call.
+func Quoted(name string) string {
+	quoted, _ := json.Marshal(name)
+	return string(quoted[1 : len(quoted)-1])
+}
+
+// Names of calls that no conversation has, and what their arguments are.
+const (
+	probeName      = "umbra_probe_name"
+	probeArguments = `{"umbra_probe_argument": 1}`
+	probeArgument  = "umbra_probe_argument"
+	probeID        = "call0000" // and a digit: some templates want nine characters
+)
+
+// CallForm finds out how the next turn of a conversation with tools is written if it calls some: by having the template write such turns.
+func (t *Template) CallForm(c Conversation) (f CallForm, err error) {
+	c.Generate, c.Begin = true, ""
+	prompt, err := t.Render(c)
+	if err != nil {
+		return f, err
+	}
+	c.Generate = false
+	turn, err := t.probe(c, 1)
+	if err != nil {
+		return f, fmt.Errorf("%w: %w", ErrNoOpening, err)
+	}
+	at := strings.Index(turn, probeName)
+	arguments := strings.LastIndexByte(turn[:max(0, strings.Index(turn, probeArgument))], '{')
+	if at < 0 || arguments < at {
+		return f, ErrNoOpening
+	}
+	begin := t.begins(turn[:at])
+	if begin < 0 {
+		return f, ErrNoOpening
+	}
+	if strings.HasPrefix(turn, prompt) && len(prompt) <= begin {
+		f.Lead = turn[len(prompt):begin]
+	}
+	f.Begin, f.Middle, f.Mark = turn[begin:at], turn[at+len(probeName):arguments], t.mark()
+	_, behind, ok := strings.Cut(turn[arguments:], "}")
+	if !ok {
+		return f, ErrNoOpening
+	}
+	open := f.open()
+	end, ok := t.ends(behind, open)
+	if !ok {
+		return f, ErrNoOpening
+	}
+	f.End = strings.Repeat("}", strings.Count(open, "{")) + behind[closed(behind, open):end]
+	switch {
+	case strings.HasPrefix(open, "["):
+		f.Close = "]"
+	case t.format == DeepSeek && strings.HasPrefix(behind[end:], deepSeekCallsEnd):
+		f.Close = deepSeekCallsEnd
+	}
+	if two, err := t.probe(c, 2); err == nil {
+		f.Next = t.next(two, behind, open)
+	}
+	return f, nil
+}
+
+// probe has the template write a turn of n calls.
+func (t *Template) probe(c Conversation, n int) (string, error) {
+	m := Message{Role: "assistant"}
+	for i := range n {
+		m.ToolCalls = append(m.ToolCalls, ToolCall{ID: probeID + strconv.Itoa(i+1), Name: probeName, Arguments: probeArguments})
+	}
+	c.Messages = append(c.Messages[:len(c.Messages):len(c.Messages)], m)
+	turn, err := t.Render(c)
+	if err != nil { // it may want some content
+		c.Messages[len(c.Messages)-1].empty = true
+		turn, err = t.Render(c)
+	}
+	return turn, err
+}
+
+// next is what stands between two calls in a turn, behind the first's end; behind is what follows the only call of another turn.
+func (t *Template) next(turn, behind, open string) string {
+	first := strings.Index(turn, probeArgument)
+	if first < 0 {
+		return ""
+	}
+	_, between, _ := strings.Cut(turn[first:], "}")
+	between, _, ok := strings.Cut(between, probeName)
+	end, ended := t.ends(between, open)
+	if !ok || !ended || end > len(between) || between[closed(between, open):end] != behind[closed(behind, open):][:end-closed(between, open)] {
+		return ""
+	}
+	if next := between[end:]; !strings.Contains(next, probeID) { // models make up no IDs
+		return next
+	}
+	return ""
+}
+
+// open is the objects and arrays of JSON that are open where arguments stand.
+func (f CallForm) open() (open string) {
+	text, quoted := f.Begin+f.Middle, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			open += string(c)
+		case (c == '}' || c == ']') && open != "":
+			open = open[:len(open)-1]
+		}
+	}
+	return open
+}
+
+// closed is where in what is behind arguments the objects are closed that are open; an ID may be before that.
+func closed(behind, open string) int {
+	at := 0
+	for range strings.Count(open, "{") {
+		i := strings.IndexByte(behind[at:], '}')
+		if i < 0 {
+			return 0
+		}
+		at += i + 1
+	}
+	return at
+}
+
+// ends is where a call ends in what is behind its arguments.
+func (t *Template) ends(behind, open string) (at int, ok bool) {
+	at = closed(behind, open)
+	mark := map[Format]string{TagJSON: tagEnd, DeepSeek: deepSeekCallEnd}[t.format]
+	if mark == "" {
+		return at, at > 0 || open == ""
+	}
+	i := strings.Index(behind[at:], mark)
+	return at + i + len(mark), i >= 0
+}
+
+// mark is what turns have only if they have calls; "" where calls are a whole turn.
+func (t *Template) mark() string {
+	return map[Format]string{TagJSON: tagBegin, Mistral: mistralCalls, DeepSeek: deepSeekCalls}[t.format]
+}
+
+// begins is where the call begins in a turn that is cut off before the call's name, below 0 if that cannot be told.
+func (t *Template) begins(turn string) int {
+	if mark := t.mark(); mark != "" {
+		return strings.LastIndex(turn, mark)
+	}
+	for _, mark := range []string{"<|python_tag|>{", `{"type": "function", "function": {"name": "`, `{"name": "`} {
+		if at := strings.LastIndex(turn, mark); at >= 0 {
+			if at > 0 && turn[at-1] == '[' {
+				at--
+			}
+			return at
+		}
+	}
+	return -1
+}
