@@ -102,8 +102,8 @@ func TestExperts(t *testing.T) {
 		{"in parts", "mixtral", func(*contents) {}, 160 << 10, []int{3, 2}},
 		{"a tensor each", "mixtral", (*contents).split, 0, []int{1, 1}},
 	} {
-		if c.name == "in parts" && !soak {
-			continue
+		if c.name != "gates and ups differ" && !soak {
+			continue // it is the one with most kinds of kernels
 		}
 		x := contentsOf(t, open(t, "oracle/arch/"+c.base+".gguf"))
 		c.change(x)

@@ -43,6 +43,9 @@ func TestDeepContexts(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	ids := randomIDs(r, 20000, 256)
 	for _, narrow := range []bool{true, false} {
+		if !narrow && !soak {
+			continue
+		}
 		t.Run(fmt.Sprintf("narrow=%v", narrow), func(t *testing.T) {
 			m, err := model.NewTuned(gputest.Device(t), shaders.Tuning{Narrow: narrow}, f,
 				model.Options{Sequences: 4, BatchTokens: 112, Outputs: 8, Blocks: 20, Context: 20000})
@@ -130,6 +133,9 @@ func TestRaggedBatches(t *testing.T) {
 		blocks[i] = append(blocks[i], int32(40+i))
 	}
 	for _, narrow := range []bool{true, false} {
+		if !narrow && !soak {
+			continue
+		}
 		t.Run(fmt.Sprintf("narrow=%v", narrow), func(t *testing.T) {
 			m, err := model.NewTuned(gputest.Device(t), shaders.Tuning{Narrow: narrow}, f,
 				model.Options{Sequences: 5, BatchTokens: 128, Outputs: 128, Blocks: 45, Context: 144})

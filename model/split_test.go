@@ -31,6 +31,9 @@ func TestSplitWeights(t *testing.T) {
 		{"qwen2", gguf.F32, true, 64 * 512, 30, 3},
 		{"llama", gguf.Q8_0, false, 64 * 128, 8, 10},
 	} {
+		if !c.narrow && !soak {
+			continue
+		}
 		t.Run(fmt.Sprintf("%s %v narrow=%v", c.arch, c.kind, c.narrow), func(t *testing.T) {
 			x := build(t, shape{arch: c.arch, layers: 2, embed: 128, feedForward: 128, heads: 4, kvHeads: 1, headDim: 32, vocab: 130, context: 128})
 			for _, tensor := range x.tensors {
@@ -87,6 +90,9 @@ func TestFewTilesOverflow(t *testing.T) {
 	small := d.Limits()
 	small.StorageBindingSize, small.BufferSize = 64<<10, 64<<10
 	for _, narrow := range []bool{true, false} {
+		if !narrow && !soak {
+			continue
+		}
 		m, err := model.NewWithin(d, small, shaders.Tuning{Narrow: narrow}, f,
 			model.Options{Sequences: 6, BatchTokens: 128, Outputs: 12, Blocks: 20, Context: 20000})
 		require.NoError(t, err)

@@ -35,17 +35,17 @@ func TestMixedTypes(t *testing.T) {
 	}
 	all := []mixed{
 		{"all in layers differ", qwen2, "attn_q.weight Q8_0, attn_k.weight Q4_0, attn_v.weight F16, ffn_gate Q4_0, ffn_up Q8_0, ffn_down Q4_1, token_embd BF16", true},
-		{"layers differ", llama, "blk.1.attn_q.weight Q4_1, blk.0.ffn_gate F16, blk.1.ffn_down Q4_0, token_embd Q4_1, output.weight Q8_0", false},
-		{"vectors in halves", qwen2, "norm F16, attn_q.bias BF16, attn_v.bias F16", false},
 		{"rotation factors in halves", llama, "rope_freqs F16", false},
 		{"Q4_0 and others", odd, "/ Q4_0, attn_output Q5_1, ffn_down IQ4_NL, token_embd MXFP4", false},
-		{"Q5_0 and others", odd, "/ Q5_0, attn_output MXFP4, ffn_down Q8_0, token_embd Q4_1", false},
-		{"F16 and BF16", ragged, "/ F16, ffn_gate BF16, ffn_up BF16", true},
 		{"Q4_K and Q6_K", super, "/ Q4_K, attn_v Q6_K, ffn_down Q6_K, token_embd Q6_K", true},
 		{"Q3_K and others", super, "/ Q3_K, attn_v Q5_K, attn_output IQ4_XS, ffn_gate Q8_0, ffn_down Q2_K, token_embd Q5_K", false},
 	}
 	if soak {
 		all = append(all, []mixed{
+			{"layers differ", llama, "blk.1.attn_q.weight Q4_1, blk.0.ffn_gate F16, blk.1.ffn_down Q4_0, token_embd Q4_1, output.weight Q8_0", false},
+			{"vectors in halves", qwen2, "norm F16, attn_q.bias BF16, attn_v.bias F16", false},
+			{"Q5_0 and others", odd, "/ Q5_0, attn_output MXFP4, ffn_down Q8_0, token_embd Q4_1", false},
+			{"F16 and BF16", ragged, "/ F16, ffn_gate BF16, ffn_up BF16", true},
 			{"q, k and v differ", qwen2, "attn_q.weight Q8_0, attn_k.weight Q4_0, attn_v.weight F16", true},
 			{"only q differs, in one layer", qwen2, "blk.1.attn_q.weight Q4_1", true},
 			{"only k differs", llama, "attn_k.weight BF16", true},
