@@ -131,12 +131,12 @@ func (a *automaton) single(s *state, r *run) bool {
 	if r.runes && slices.ContainsFunc(wideRunes, func(e []byteRange) bool { return !a.leads(s, e, next) }) {
 		return false
 	}
-	var others []reading // that do not belong to the run
+	var others []reading // that do not belong to the run, or will be there once it has counted far enough to end
 	for _, l := range next.readings {
-		if l.place == r.place {
-			others = append(others, l.after.readings...)
-		} else {
+		if l.place != r.place {
 			others = append(others, l)
+		} else if a.places[l.place].counts {
+			others = append(others, l.after.readings...)
 		}
 	}
 	rest := a.intern(others, false)
