@@ -2,6 +2,8 @@ package grammar
 
 import (
 	"bytes"
+	"cmp"
+	"maps"
 	"slices"
 	"unicode/utf8"
 )
@@ -10,19 +12,26 @@ import (
 type fits struct {
 	ids   []int32  // of those in the run, fewest characters first,
 	items []uint32 // and their numbers of characters
-	tails []trie   // by how many characters are in the run: what follows them
+	none  []span   // where in the vocabulary's trie those are of which none is in the run
+	tails []trie   // of the others, by how many characters are in the run, from one on: what follows them
 
 	// Of the root, for haste: those of ids as bits, and those of at most so many characters.
 	all  []uint64
 	upTo [fitLengths + 1][]uint64
 }
 
+// span is nodes of a trie.
+type span struct{ from, end int32 }
+
 const (
 	fitLengths = 32
-	// maxFits is how many runs are kept for a vocabulary; each takes some megabytes for 128k tokens.
+	// maxFits is how many runs are kept for a vocabulary; each takes some megabytes for 128k tokens. Compile prepares half as many at most.
 	maxFits = 16
 	// A run of fewer bytes than smallRun is not worth it, as few tokens are in it, nor is a node with fewer tokens than smallNode below.
-	smallRun, smallNode = 8, 48
+	smallRun, smallNode = 8, 500
+	// A node with more than one in largeNode of all tokens below is prepared by Compile, for runs of as many as maxTries places.
+	largeNode = 256
+	maxTries  = 1 << 10
 )
 
 // fitsKey is a run, as far as tokens depend on it.
@@ -31,51 +40,124 @@ type fitsKey struct {
 	runes bool
 }
 
+func (r *run) key() fitsKey { return fitsKey{r.ascii, r.runes} }
+
+// runFits are a run's fits by node, as far as they have been wanted.
+type runFits struct {
+	nodes map[int32]*fits
+	used  uint64 // when last
+}
+
 // prepared returns what fits into a run behind a node.
 func (v *Vocabulary) prepared(r *run, node int32) *fits {
+	if f := v.kept(r, node); f != nil {
+		return f
+	}
+	f := v.fitting(r, node) // unlocked, as others are in haste; should two do the same, no harm is done
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	key := fitsKey{r.ascii, r.runes}
-	nodes := v.fits[key]
-	if nodes == nil {
+	of := v.fits[r.key()]
+	if of == nil {
 		if len(v.fits) >= maxFits {
-			clear(v.fits)
+			delete(v.fits, slices.MinFunc(slices.Collect(maps.Keys(v.fits)), func(a, b fitsKey) int { return cmp.Compare(v.fits[a].used, v.fits[b].used) }))
 		}
-		nodes = map[int32]*fits{}
-		v.fits[key] = nodes
+		of = &runFits{map[int32]*fits{}, v.uses}
+		v.fits[r.key()] = of
 	}
-	f := nodes[node]
-	if f == nil {
-		f = v.fitting(r, node)
-		nodes[node] = f
-	}
+	of.nodes[node] = f
 	return f
 }
 
-func (v *Vocabulary) fitting(r *run, node int32) *fits {
-	type counted struct {
-		id    int32
-		items uint32
+// kept returns what prepared has returned before, if that is still there.
+func (v *Vocabulary) kept(r *run, node int32) *fits {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	of := v.fits[r.key()]
+	if of == nil {
+		return nil
 	}
-	f := &fits{}
-	var in []counted
-	var tails [][]tail
-	depth := int(v.nodes[node].depth)
-	for _, id := range v.under(node) {
-		n, rest := r.leave(v.pieces[id][depth:])
-		if len(rest) == 0 {
-			in = append(in, counted{id, uint32(n)})
+	v.uses++
+	of.used = v.uses
+	return of.nodes[node]
+}
+
+// prepare has what fits into a net's runs ready, as far as that takes long.
+func (w *walker) prepare() {
+	known := map[fitsKey]bool{}
+	tries := maxTries
+	for i := range w.places {
+		if tries == 0 || len(known) == maxFits/2 || w.err != nil {
+			break
+		}
+		if !w.places[i].repeats {
 			continue
 		}
-		for len(tails) <= n {
-			tails = append(tails, nil)
+		tries--
+		r := w.runOf(int32(i))
+		if r.size() < smallRun || known[r.key()] || w.err != nil {
+			continue
 		}
-		tails[n] = append(tails[n], tail{rest, id})
+		known[r.key()] = true
+		for _, node := range w.vocabulary.large {
+			w.vocabulary.prepared(&r, node)
+		}
 	}
-	slices.SortStableFunc(in, func(a, b counted) int { return int(a.items) - int(b.items) })
-	for _, x := range in {
-		f.ids, f.items = append(f.ids, x.id), append(f.items, x.items)
+	w.work, w.err = 0, nil
+}
+
+// fitting works out what fits into a run behind a node, which is whole.
+func (v *Vocabulary) fitting(r *run, node int32) *fits {
+	f := &fits{}
+	var ids []int32
+	var items []uint32
+	var tails [][]tail
+	top := &v.nodes[node]
+	text := make([]byte, top.tall)       // of the node in hand, behind top
+	chars := make([]uint32, top.tall+1)  // by bytes of text: how many characters they are, but for one that is cut off,
+	starts := make([]uint16, top.tall+1) // and where that begins
+	var halves []int32                   // nodes at the end of a cut off first character, each below the one before
+	for i := node + 1; i < top.skip; {
+		n := &v.nodes[i]
+		depth := n.depth - top.depth
+		text[depth-1] = n.byte
+		start, count := starts[depth-1], chars[depth-1]
+		for len(halves) > 0 && v.nodes[halves[len(halves)-1]].depth >= n.depth {
+			halves = halves[:len(halves)-1]
+		}
+		length := 1
+		if n.byte >= utf8.RuneSelf || start+1 < depth {
+			length = runeLength(text[start:depth])
+		}
+		if length == 0 || length == 1 && !r.has(n.byte) || length != 1 && !r.runes {
+			if count > 0 {
+				for len(tails) < int(count) {
+					tails = append(tails, nil)
+				}
+				for _, id := range v.ids[n.first:v.last(i)] {
+					tails[count-1] = append(tails[count-1], tail{v.pieces[id][top.depth+start:], id})
+				}
+			} else {
+				for _, half := range halves {
+					f.leaves(half, half+1)
+				}
+				halves = halves[:0]
+				f.leaves(i, n.skip)
+			}
+			i = n.skip
+			continue
+		}
+		for _, id := range v.ids[n.first : n.first+n.own] {
+			ids, items = append(ids, id), append(items, count+1)
+		}
+		if length > 0 {
+			start, count = depth, count+1
+		} else if count == 0 {
+			halves = append(halves, i)
+		}
+		starts[depth], chars[depth] = start, count
+		i++
 	}
+	f.order(ids, items)
 	for _, all := range tails {
 		slices.SortFunc(all, func(a, b tail) int { return bytes.Compare(a.text, b.text) })
 		f.tails = append(f.tails, newTrie(all))
@@ -84,6 +166,34 @@ func (v *Vocabulary) fitting(r *run, node int32) *fits {
 		f.spread(v.size)
 	}
 	return f
+}
+
+// leaves adds nodes to those of tokens of which no character is in the run, and to those that lead there.
+func (f *fits) leaves(from, end int32) {
+	if n := len(f.none); n > 0 && f.none[n-1].end == from {
+		f.none[n-1].end = end
+		return
+	}
+	f.none = append(f.none, span{from, end})
+}
+
+// order takes the tokens in the run, those of fewest characters first.
+func (f *fits) order(ids []int32, items []uint32) {
+	if len(ids) == 0 {
+		return
+	}
+	starts := make([]int, slices.Max(items)+2)
+	for _, n := range items {
+		starts[n+1]++
+	}
+	for n := range starts[1:] {
+		starts[n+1] += starts[n]
+	}
+	f.ids, f.items = make([]int32, len(ids)), make([]uint32, len(ids))
+	for i, n := range items {
+		f.ids[starts[n]], f.items[starts[n]] = ids[i], n
+		starts[n]++
+	}
 }
 
 // spread fills in the bits.
@@ -100,26 +210,4 @@ func (f *fits) spread(size int) {
 		so[f.ids[at]>>6] |= 1 << (f.ids[at] & 63)
 	}
 	f.all = so
-}
-
-// leave returns how many characters a text begins with that are in the run, and what follows them. A rune cut off at the end is one.
-func (r *run) leave(text []byte) (n int, rest []byte) {
-	for ; len(text) > 0; n++ {
-		if c := text[0]; c < utf8.RuneSelf {
-			if !r.has(c) {
-				return n, text
-			}
-			text = text[1:]
-			continue
-		}
-		length := runeLength(text)
-		if length == 0 || !r.runes {
-			return n, text
-		}
-		if length < 0 {
-			return n + 1, nil
-		}
-		text = text[length:]
-	}
-	return n, nil
 }

@@ -68,10 +68,11 @@ func (w *walker) mask(s *state) *Mask {
 		w.path, w.side = make([]*state, w.vocabulary.long+1), make([]*state, w.vocabulary.long+1)
 	}
 	m := &Mask{bits: make([]uint64, (w.vocabulary.size+63)/64)}
+	w.path[0] = s
 	if w.alone(s) {
 		w.goOn(m, s, 0)
 	} else {
-		w.walk(m, &w.vocabulary.trie, w.path, s)
+		w.walk(m, &w.vocabulary.trie, w.path, span{1, int32(len(w.vocabulary.nodes))})
 	}
 	if w.err != nil {
 		return m
@@ -102,26 +103,30 @@ func (w *walker) goOn(m *Mask, s *state, node int32) {
 		}
 		m.add(f.ids[:fit])
 	}
+	at := int32(0)
+	for _, part := range f.none {
+		at = w.walk(m, &w.vocabulary.trie, w.path, span{max(at, part.from), part.end})
+	}
 	some := r.first()
 	for i := range f.tails {
-		if s == w.nothing {
+		if s = s.after(w.automaton, some); s == w.nothing {
 			return
 		}
-		w.walk(m, &f.tails[i], w.side, s)
-		s = s.after(w.automaton, some)
+		w.side[0] = s
+		w.walk(m, &f.tails[i], w.side, span{1, int32(len(f.tails[i].nodes))})
 	}
 }
 
-// walk adds the tokens of a trie that keep the state s alive.
-func (w *walker) walk(m *Mask, t *trie, path []*state, s *state) {
+// walk adds the tokens at nodes of a trie that keep the state alive, path having those of the nodes above. It returns the node to go on with.
+func (w *walker) walk(m *Mask, t *trie, path []*state, part span) int32 {
 	main := t == &w.vocabulary.trie
-	path[0] = s
-	for i := int32(1); i < int32(len(t.nodes)); {
+	i := part.from
+	for i < part.end {
 		n := &t.nodes[i]
 		to := path[n.depth-1].after(w.automaton, n.byte)
 		if to == w.nothing {
 			if w.err != nil {
-				return
+				return part.end
 			}
 			i = n.skip
 			continue
@@ -146,6 +151,7 @@ func (w *walker) walk(m *Mask, t *trie, path []*state, s *state) {
 			i++
 		}
 	}
+	return i
 }
 
 // after is step by a byte, in short where it is known.

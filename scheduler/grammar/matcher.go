@@ -18,7 +18,9 @@ func Compile(rules Rules, v *Vocabulary) (*Grammar, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Grammar{w: walker{automaton: newAutomaton(n), vocabulary: v}}, nil
+	g := &Grammar{w: walker{automaton: newAutomaton(n), vocabulary: v}}
+	g.w.prepare()
+	return g, nil
 }
 
 // Vocabulary is the size of the vocabulary that it is ready for.

@@ -13,9 +13,11 @@ type Vocabulary struct {
 	size   int
 	long   int // bytes of the longest
 	trie
+	large []int32 // whole nodes that many tokens are below, the first one among them
 
 	mu   sync.Mutex
-	fits map[fitsKey]map[int32]*fits // by run and node, as far as they have been wanted
+	fits map[fitsKey]*runFits
+	uses uint64 // of fits
 }
 
 // trie is the beginnings of texts that tokens have, depth first. The first node is the empty one.
@@ -40,11 +42,15 @@ type node struct {
 // under are the tokens below a node.
 func (t *trie) under(node int32) []int32 {
 	n := &t.nodes[node]
-	end := int32(len(t.ids))
-	if int(n.skip) < len(t.nodes) {
-		end = t.nodes[n.skip].first
+	return t.ids[n.first+n.own : t.last(node)]
+}
+
+// last is where in ids those of a node and below it end.
+func (t *trie) last(node int32) int32 {
+	if skip := t.nodes[node].skip; int(skip) < len(t.nodes) {
+		return t.nodes[skip].first
 	}
-	return t.ids[n.first+n.own : end]
+	return int32(len(t.ids))
 }
 
 // contents describes bytes, or those of several texts.
@@ -60,7 +66,7 @@ const maxToken = 1 << 12
 // NewVocabulary makes a vocabulary of size tokens. piece gives a token's bytes, which are kept; without any, a token fits no grammar: so it has to be for
 // special tokens and those that end a text.
 func NewVocabulary(size int, piece func(id int32) []byte) *Vocabulary {
-	v := &Vocabulary{size: size, pieces: make([][]byte, size), fits: map[fitsKey]map[int32]*fits{}}
+	v := &Vocabulary{size: size, pieces: make([][]byte, size), fits: map[fitsKey]*runFits{}}
 	var all []tail
 	for id := range int32(size) {
 		p := piece(id)
@@ -73,6 +79,11 @@ func NewVocabulary(size int, piece func(id int32) []byte) *Vocabulary {
 	}
 	slices.SortFunc(all, func(a, b tail) int { return bytes.Compare(a.text, b.text) })
 	v.trie = newTrie(all)
+	for i := range v.nodes {
+		if v.nodes[i].whole && len(v.under(int32(i))) > len(all)/largeNode {
+			v.large = append(v.large, int32(i))
+		}
+	}
 	return v
 }
 
