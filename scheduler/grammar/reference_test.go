@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -117,17 +118,32 @@ func hasRune(ranges []Range, c rune) bool {
 	return slices.ContainsFunc(ranges, func(r Range) bool { return r.First <= c && c <= r.Last })
 }
 
-var begunBefore = map[string]bool{}
+// beginnings are the first and last runes that begin with some bytes and have more.
+var beginnings = sync.OnceValue(func() map[string]Range {
+	found := map[string]Range{}
+	for c := rune(utf8.RuneSelf); c <= utf8.MaxRune; c++ {
+		if !utf8.ValidRune(c) {
+			continue
+		}
+		s := string(c)
+		for n := 1; n < len(s); n++ {
+			if r, ok := found[s[:n]]; ok {
+				found[s[:n]] = Range{r.First, c}
+			} else {
+				found[s[:n]] = Range{c, c}
+			}
+		}
+	}
+	return found
+})
 
 // begun reports whether a rune of a set begins with some bytes, of which there are fewer than it has.
 func begun(x *Expr, bytes string) bool {
-	key := fmt.Sprint(x.runes, bytes)
-	found, ok := begunBefore[key]
-	for c := rune(0); !ok && !found && c <= utf8.MaxRune; c++ {
-		found = utf8.ValidRune(c) && strings.HasPrefix(string(c), bytes) && hasRune(x.runes, c)
+	if bytes == "" {
+		return len(x.runes) > 0
 	}
-	begunBefore[key] = found
-	return found
+	of, ok := beginnings()[bytes]
+	return ok && slices.ContainsFunc(x.runes, func(r Range) bool { return r.First <= of.Last && of.First <= r.Last })
 }
 
 func (n *recogniser) all(x *Expr, from map[int]bool) map[int]bool {
