@@ -42,11 +42,11 @@ type node struct {
 // under are the tokens below a node.
 func (t *trie) under(node int32) []int32 {
 	n := &t.nodes[node]
-	return t.ids[n.first+n.own : t.last(node)]
+	return t.ids[n.first+n.own : t.end(node)]
 }
 
-// last is where in ids those of a node and below it end.
-func (t *trie) last(node int32) int32 {
+// end is where in ids those of a node and below it are over.
+func (t *trie) end(node int32) int32 {
 	if skip := t.nodes[node].skip; int(skip) < len(t.nodes) {
 		return t.nodes[skip].first
 	}
