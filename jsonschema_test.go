@@ -72,7 +72,7 @@ func TestJSONSchema(t *testing.T) {
 	_, err := e.Generate(context.Background(), umbra.Request{Prompt: "x", JSONSchema: `{"multipleOf": 3}`}, emit)
 	assert.ErrorContains(t, err, "#/multipleOf")
 	_, err = e.Generate(context.Background(), umbra.Request{Prompt: "x", JSONSchema: `{}`, Grammar: `root ::= "x"`}, emit)
-	assert.ErrorContains(t, err, "not both")
+	assert.ErrorContains(t, err, "not to several")
 }
 
 // valid checks a text against a schema, by a library that knows nothing of grammars.
