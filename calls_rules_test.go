@@ -33,7 +33,7 @@ func TestCallRules(t *testing.T) {
 	tools := []json.RawMessage{
 		json.RawMessage(`{"type": "function", "function": {"name": "weather", "strict": true, "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": false}}}`),
 		json.RawMessage(`{"type": "function", "function": {"name": "now"}}`),
-		json.RawMessage(`{"type": "function", "function": {"name": "find", "parameters": {"type": "object", "properties": {"q": {"type": "string", "pattern": "^a"}}}}}`),
+		json.RawMessage(`{"type": "function", "function": {"name": "find", "parameters": {"type": "object", "properties": {"q": {"type": "string", "not": {}}}}}}`),
 	}
 	const city = `{"city": "Oslo"}`
 	for name, c := range map[string]struct {
@@ -108,7 +108,7 @@ func TestCallRules(t *testing.T) {
 
 		_, err = e.OfferTools(conversation, ToolChoice{Required: true, Name: "time"})
 		assert.ErrorIs(t, err, ErrTools)
-		conversation.Tools = []json.RawMessage{json.RawMessage(`{"type": "function", "function": {"name": "f", "strict": true, "parameters": {"type": "string", "pattern": "^a"}}}`)}
+		conversation.Tools = []json.RawMessage{json.RawMessage(`{"type": "function", "function": {"name": "f", "strict": true, "parameters": {"type": "string", "not": {}}}}`)}
 		_, err = e.OfferTools(conversation, ToolChoice{})
 		var refused *grammar.Error
 		assert.ErrorAs(t, err, &refused)

@@ -39,7 +39,7 @@ var (
 	keywords = map[string][]string{
 		"object":  {"properties", "required", "additionalProperties"},
 		"array":   {"items", "prefixItems", "minItems", "maxItems"},
-		"string":  {"minLength", "maxLength", "format"},
+		"string":  {"minLength", "maxLength", "format", "pattern"},
 		"integer": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
 	}
 	// whole are keywords that say all about a value, and go with annotations alone.
@@ -353,6 +353,18 @@ func (m *maker) string(at string, s *object) (*grammar.Expr, error) {
 	least, most, err := counts(at, "minLength", "maxLength", s)
 	if err != nil {
 		return nil, err
+	}
+	if v, given := s.values["pattern"]; given {
+		source, is := v.(string)
+		_, formed := s.values["format"]
+		switch {
+		case !is:
+			return nil, refuse(at+"/pattern", "want a regular expression")
+		case least > 0 || most >= 0 || formed:
+			return nil, refuse(at+"/pattern", "a pattern beside minLength, maxLength or format is not supported; ^.{2,5}$ is a length, too")
+		}
+		x, err := pattern(at+"/pattern", source)
+		return inQuotes(x), err
 	}
 	v, given := s.values["format"]
 	if !given {

@@ -68,7 +68,7 @@ func TestResponseFormat(t *testing.T) {
 func TestSchemaRefused(t *testing.T) {
 	_, url := serve(t, parroting(t), Options{})
 	for form, want := range map[string]string{
-		`"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "string", "pattern": "a+"}}}`: "#/pattern",
+		`"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "string", "not": {}}}}`: "#/not",
 		`"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}`:                                                "has no schema",
 		`"response_format": {"type": "xml"}`:                                    "text, json_object and json_schema",
 		`"response_format": {"type": "json_object"}, "grammar": "root ::= [a]"`: "exclude each other",

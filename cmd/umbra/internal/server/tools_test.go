@@ -147,7 +147,7 @@ func TestFields(t *testing.T) {
 		`"top_logprobs": 3`:                                      "for answers with logprobs",
 		`"tools": [{"type": "custom", "custom": {"name": "x"}}]`: "only function is supported",
 		`"tools": [{"type": "function", "function": {}}]`:        "no function name",
-		`"tools": [{"type": "function", "function": {"name": "f", "strict": true, "parameters": {"type": "string", "pattern": "a"}}}]`: "function f: jsonschema: #/pattern",
+		`"tools": [{"type": "function", "function": {"name": "f", "strict": true, "parameters": {"type": "string", "not": {}}}}]`: "function f: jsonschema: #/not",
 		`"response_format": {"type": "json_schema"}`: "json_schema",
 		`"mirostat": 1`:                  "mirostat 1 is not supported",
 		`"add_generation_prompt": false`: "either an answer is begun",
