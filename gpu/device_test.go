@@ -309,6 +309,36 @@ func TestReadbackStress(t *testing.T) {
 	}
 }
 
+// TestReleaseFrees: devices that are opened and released one after another leave nothing: drivers have room for some dozens at a time.
+func TestReleaseFrees(t *testing.T) {
+	gputest.Device(t) // or there is no adapter
+	threads := func() int {
+		tasks, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			return 0 // not Linux; then it is enough that all can be opened
+		}
+		return len(tasks)
+	}
+	before := 0
+	for i := range 80 {
+		d, err := gpu.Open(gpu.Options{})
+		require.NoError(t, err, "device %d", i)
+		b, err := d.NewBuffer("b", gpu.Scratch, 256)
+		require.NoError(t, err)
+		p := d.Begin("one")
+		p.Dispatch(kernel(t, d, "add_one", addOne), d.Grid1(1), b.Whole())
+		f, err := p.Submit()
+		require.NoError(t, err)
+		require.NoError(t, f.Wait())
+		b.Release()
+		d.Release()
+		if i == 9 {
+			before = threads()
+		}
+	}
+	assert.LessOrEqual(t, threads(), before+20)
+}
+
 func TestReleaseWithWorkInFlight(t *testing.T) {
 	if gputest.Device(t).Info().Kind != gpu.KindCPU && testing.Short() {
 		t.Skip("opens a second device")

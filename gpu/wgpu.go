@@ -12,7 +12,8 @@ import (
 )
 
 // wgpuDriver is the driver over go-webgpu v0.17.1 (wgpu-native 0.17), whose traps it closes: see native.go, Device.drain
-// and Fence.Wait. The instance lives as long as the process.
+// and Fence.Wait. The instance, which lists adapters, lives as long as the process. A device has one of its own: wgpu-core 0.17 frees
+// a device that was released with its instance, and not before, so that on one instance the sixtieth or so can no longer be opened.
 type wgpuDriver struct{ instance *wgpu.Instance }
 
 var defaultDriver = sync.OnceValue(func() driver {
@@ -20,8 +21,12 @@ var defaultDriver = sync.OnceValue(func() driver {
 		os.Setenv("XDG_RUNTIME_DIR", os.TempDir()) // or Mesa's loader layers complain on stderr
 	}
 	wgpu.SetLogLevel(wgpu.LogLevel_Off) // errors come back as values
-	return wgpuDriver{wgpu.CreateInstance(&wgpu.InstanceDescriptor{Backends: backends()})}
+	return wgpuDriver{newInstance()}
 })
+
+func newInstance() *wgpu.Instance {
+	return wgpu.CreateInstance(&wgpu.InstanceDescriptor{Backends: backends()})
+}
 
 // backends are those a compute runtime wants: never OpenGL, which prints noise and lacks storage buffers in places.
 func backends() wgpu.InstanceBackend {
@@ -36,21 +41,25 @@ func backends() wgpu.InstanceBackend {
 }
 
 func (w wgpuDriver) adapters() ([]driverAdapter, error) {
-	found := w.instance.EnumerateAdapters(&wgpu.InstanceEnumerateAdapterOptons{Backends: backends()})
-	all := make([]driverAdapter, len(found))
-	for i, a := range found {
-		all[i] = &wgpuAdapter{a, i}
+	var all []driverAdapter
+	for i, a := range enumerate(w.instance) {
+		all = append(all, wgpuAdapter{infoOf(a, i)})
+		a.Release()
 	}
 	return all, nil
 }
 
-type wgpuAdapter struct {
-	adapter *wgpu.Adapter
-	index   int
+func enumerate(instance *wgpu.Instance) []*wgpu.Adapter {
+	return instance.EnumerateAdapters(&wgpu.InstanceEnumerateAdapterOptons{Backends: backends()})
 }
 
-func (a *wgpuAdapter) info() AdapterInfo {
-	p, l := a.adapter.GetProperties(), a.adapter.GetLimits().Limits
+// wgpuAdapter is an adapter by its place in the list.
+type wgpuAdapter struct{ known AdapterInfo }
+
+func (a wgpuAdapter) info() AdapterInfo { return a.known }
+
+func infoOf(a *wgpu.Adapter, index int) AdapterInfo {
+	p, l := a.GetProperties(), a.GetLimits().Limits
 	kind := KindUnknown
 	switch p.AdapterType {
 	case wgpu.AdapterType_DiscreteGPU:
@@ -61,10 +70,10 @@ func (a *wgpuAdapter) info() AdapterInfo {
 		kind = KindCPU
 	}
 	return AdapterInfo{
-		Index: a.index, Name: p.Name, Driver: p.DriverDescription, Kind: kind,
+		Index: index, Name: p.Name, Driver: p.DriverDescription, Kind: kind,
 		Backend:  strings.ToLower(p.BackendType.String()),
 		VendorID: p.VendorId, DeviceID: p.DeviceId,
-		Timestamps: a.adapter.HasFeature(wgpu.FeatureName_TimestampQuery),
+		Timestamps: a.HasFeature(wgpu.FeatureName_TimestampQuery),
 		Limits: Limits{
 			BufferSize: l.MaxBufferSize, StorageBindingSize: l.MaxStorageBufferBindingSize,
 			UniformBindingSize: l.MaxUniformBufferBindingSize, StorageBuffers: l.MaxStorageBuffersPerShaderStage,
@@ -75,7 +84,7 @@ func (a *wgpuAdapter) info() AdapterInfo {
 	}
 }
 
-func (a *wgpuAdapter) open(l Limits, timestamps bool) (driverDevice, error) {
+func (a wgpuAdapter) open(l Limits, timestamps bool) (driverDevice, error) {
 	ask := wgpu.DefaultLimits() // "undefined" in every field: the defaults of the standard
 	ask.MaxBufferSize = l.BufferSize
 	ask.MaxStorageBufferBindingSize = l.StorageBindingSize
@@ -88,16 +97,29 @@ func (a *wgpuAdapter) open(l Limits, timestamps bool) (driverDevice, error) {
 	if timestamps {
 		desc.RequiredFeatures = []wgpu.FeatureName{wgpu.FeatureName_TimestampQuery}
 	}
-	dev, err := a.adapter.RequestDevice(desc)
+	instance := newInstance()
+	all := enumerate(instance)
+	defer func() {
+		for _, other := range all {
+			other.Release()
+		}
+	}()
+	if i := a.known.Index; i >= len(all) || infoOf(all[i], i) != a.known {
+		instance.Release()
+		return nil, errors.New("adapters have come or gone since they were listed; try again")
+	}
+	dev, err := all[a.known.Index].RequestDevice(desc)
 	if err != nil {
+		instance.Release()
 		return nil, err
 	}
-	d := &wgpuDevice{device: dev, queue: dev.GetQueue(), scoped: newNativeError(), uncaptured: newNativeError()}
+	d := &wgpuDevice{instance: instance, device: dev, queue: dev.GetQueue(), scoped: newNativeError(), uncaptured: newNativeError()}
 	catchUncaptured(dev, d.uncaptured)
 	return d, nil
 }
 
 type wgpuDevice struct {
+	instance   *wgpu.Instance
 	device     *wgpu.Device
 	queue      *wgpu.Queue
 	scoped     nativeError
@@ -248,6 +270,7 @@ func (d *wgpuDevice) release() {
 	}
 	d.queue.Release()
 	d.device.Release()
+	d.instance.Release()
 	d.scoped.free()
 	// d.uncaptured stays: the library may still report into it while objects that hold the device go away.
 }

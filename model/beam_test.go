@@ -24,12 +24,15 @@ func TestBeams(t *testing.T) {
 	for i := range prompts[1] {
 		prompts[1][i] = int32(i * 7 % 256)
 	}
-	ended := 0
+	ended, widths := 0, 2
+	if soak {
+		widths = 5
+	}
 	for _, c := range []struct {
 		width   int
 		penalty float64
 		early   bool
-	}{{1, 0, false}, {2, 1, true}, {3, 0, false}, {4, 1, false}, {4, -0.5, true}} {
+	}{{2, 1, true}, {4, -0.5, true}, {1, 0, false}, {3, 0, false}, {4, 1, false}}[:widths] {
 		for _, prompt := range prompts {
 			var ends []int32
 			for id := range int32(40) { // many, so that some hypotheses end
