@@ -40,21 +40,13 @@ func TestResponseFormat(t *testing.T) {
 	object.OfJSONObject = &shared.ResponseFormatJSONObjectParam{}
 	for seed := range int64(3) {
 		ask := openai.ChatCompletionNewParams{Model: "parrot", Messages: hello, ResponseFormat: form, Temperature: openai.Float(1.5), Seed: openai.Int(seed)}
-		whole, err := client.Chat.Completions.New(ctx, ask)
-		require.NoError(t, err)
-		text := whole.Choices[0].Message.Content
-		assert.Regexp(t, `^\{"colour": ?"(red|blue)", ?"n": ?[0-5]\}$`, text)
-		assert.Equal(t, "stop", whole.Choices[0].FinishReason)
-		stream := client.Chat.Completions.NewStreaming(ctx, ask)
-		var all openai.ChatCompletionAccumulator
-		for stream.Next() {
-			all.AddChunk(stream.Current())
-		}
-		require.NoError(t, stream.Err())
-		assert.Equal(t, text, all.Choices[0].Message.Content)
+		both := bothWays(t, client, ask)
+		assert.Regexp(t, `^\{"colour": ?"(red|blue)", ?"n": ?[0-5]\}$`, both[0].Message.Content)
+		assert.Equal(t, "stop", both[0].FinishReason)
+		assert.Equal(t, both[0].Message.Content, both[1].Message.Content)
 
 		ask.ResponseFormat, ask.MaxTokens = object, openai.Int(40)
-		whole, err = client.Chat.Completions.New(ctx, ask)
+		whole, err := client.Chat.Completions.New(ctx, ask)
 		require.NoError(t, err)
 		assert.Regexp(t, `^\{`, whole.Choices[0].Message.Content)
 		if whole.Choices[0].FinishReason == "stop" {
@@ -69,7 +61,7 @@ func TestSchemaRefused(t *testing.T) {
 	_, url := serve(t, parroting(t), Options{})
 	for form, want := range map[string]string{
 		`"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "string", "not": {}}}}`: "#/not",
-		`"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}`:                                                "has no schema",
+		`"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}`:                                          "has no schema",
 		`"response_format": {"type": "xml"}`:                                    "text, json_object and json_schema",
 		`"response_format": {"type": "json_object"}, "grammar": "root ::= [a]"`: "exclude each other",
 		`"json_schema": {}, "grammar": "root ::= [a]"`:                          "exclude each other",

@@ -16,6 +16,21 @@ func chosen(how string) openai.ChatCompletionToolChoiceOptionUnionParam {
 	return openai.ChatCompletionToolChoiceOptionUnionParam{OfAuto: openai.String(how)}
 }
 
+// bothWays is the first choice of an answer in one piece, and of one that is streamed.
+func bothWays(t *testing.T, client openai.Client, ask openai.ChatCompletionNewParams) [2]openai.ChatCompletionChoice {
+	t.Helper()
+	ctx := context.Background()
+	whole, err := client.Chat.Completions.New(ctx, ask)
+	require.NoError(t, err)
+	stream := client.Chat.Completions.NewStreaming(ctx, ask)
+	var all openai.ChatCompletionAccumulator
+	for stream.Next() {
+		all.AddChunk(stream.Current())
+	}
+	require.NoError(t, stream.Err())
+	return [2]openai.ChatCompletionChoice{whole.Choices[0], all.Choices[0]}
+}
+
 // TestToolChoice: none, auto, required and a function by name, whole and streamed.
 func TestToolChoice(t *testing.T) {
 	client, _ := serve(t, parroting(t), Options{})
@@ -49,16 +64,9 @@ func TestToolChoice(t *testing.T) {
 				assert.NotEmpty(t, m.ToolCalls[0].ID)
 				assert.Equal(t, "tool_calls", why)
 			}
-			whole, err := client.Chat.Completions.New(ctx, ask)
-			require.NoError(t, err)
-			check(whole.Choices[0].Message, whole.Choices[0].FinishReason)
-			stream := client.Chat.Completions.NewStreaming(ctx, ask)
-			var all openai.ChatCompletionAccumulator
-			for stream.Next() {
-				all.AddChunk(stream.Current())
+			for _, c := range bothWays(t, client, ask) {
+				check(c.Message, c.FinishReason)
 			}
-			require.NoError(t, stream.Err())
-			check(all.Choices[0].Message, all.Choices[0].FinishReason)
 		})
 	}
 	for _, c := range []struct {
@@ -84,7 +92,6 @@ func TestToolChoice(t *testing.T) {
 // one must; whole and streamed.
 func TestStrictTools(t *testing.T) {
 	client, _ := serve(t, parroting(t), Options{})
-	ctx := context.Background()
 	schema := func(strict bool) openai.FunctionDefinitionParam {
 		return openai.FunctionDefinitionParam{Name: parrot.Named, Strict: openai.Bool(strict), Parameters: map[string]any{"type": "object", "additionalProperties": false, "required": []string{"zone", "days"},
 			"properties": map[string]any{"zone": map[string]any{"enum": []string{"north", "south"}}, "days": map[string]any{"type": "integer", "minimum": 1, "maximum": 14}}}}
@@ -118,17 +125,11 @@ func TestStrictTools(t *testing.T) {
 					require.Equal(t, parrot.Named, call.Name)
 					assert.Regexp(t, `^\{"days":([1-9]|1[0-4]),"zone":"(north|south)"\}$`, call.Arguments)
 				}
-				whole, err := client.Chat.Completions.New(ctx, ask)
-				require.NoError(t, err)
-				check(whole.Choices[0].Message, whole.Choices[0].FinishReason)
-				stream := client.Chat.Completions.NewStreaming(ctx, ask)
-				var all openai.ChatCompletionAccumulator
-				for stream.Next() {
-					all.AddChunk(stream.Current())
+				both := bothWays(t, client, ask)
+				for _, c := range both {
+					check(c.Message, c.FinishReason)
 				}
-				require.NoError(t, stream.Err())
-				check(all.Choices[0].Message, all.Choices[0].FinishReason)
-				assert.Equal(t, whole.Choices[0].Message.ToolCalls[0].Function.Arguments, all.Choices[0].Message.ToolCalls[0].Function.Arguments, "the same seed")
+				assert.Equal(t, both[0].Message.ToolCalls[0].Function.Arguments, both[1].Message.ToolCalls[0].Function.Arguments, "the same seed")
 			}
 		})
 	}
