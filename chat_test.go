@@ -121,7 +121,10 @@ func TestEmbed(t *testing.T) {
 	for j, x := range raw(umbra.PoolMean, tokens) {
 		assert.InDelta(t, sum[j]/float64(len(tokens)), x, 1e-3)
 	}
-	assert.Equal(t, raw(umbra.PoolLast, tokens[:1]), raw(umbra.PoolCLS, tokens))
+	first := raw(umbra.PoolCLS, tokens)
+	for j, x := range raw(umbra.PoolLast, tokens[:1]) {
+		assert.InDelta(t, x, first[j], 1e-4, "but for the rounding of sums in other company")
+	}
 	v, err := e.Embed(ctx, umbra.EmbedRequest{Text: "func main() {"})
 	require.NoError(t, err)
 	length := 0.0
