@@ -108,7 +108,9 @@ func TestDevices(t *testing.T) {
 			for tries := 0; tries < 8 && preemptions == 0; tries++ { // it depends on who comes first
 				preemptions, _ = same(t, all(e, requests))
 			}
-			t.Logf("%d preemptions", preemptions) // none where those that came first fitted beside each other
+			if one.Info().Adapter.Kind == gpu.KindCPU { // a fast device may have done with the first before the last comes
+				assert.Positive(t, preemptions)
+			}
 		})
 	}
 	t.Run("with proposals", func(t *testing.T) {

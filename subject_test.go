@@ -57,9 +57,13 @@ var alone struct {
 
 // draftModel is a draft for subject, which agrees with it often and not always: for the larger model the smaller, for that its first layer alone.
 func draftModel(t testing.TB) model.Source {
-	if !soak {
-		return firstLayer(t)
+	if soak {
+		return smaller(t)
 	}
+	return firstLayer(t)
+}
+
+func smaller(t testing.TB) *gguf.File {
 	f, err := gguf.Open(draft)
 	require.NoError(t, err)
 	t.Cleanup(func() { f.Close() })
@@ -68,9 +72,7 @@ func draftModel(t testing.TB) model.Source {
 
 // firstLayer is the smaller model without its second and last layer.
 func firstLayer(t testing.TB) model.Source {
-	f, err := gguf.Open(draft)
-	require.NoError(t, err)
-	t.Cleanup(func() { f.Close() })
+	f := smaller(t)
 	var metadata []gguf.KV
 	for _, key := range f.Keys() {
 		value, _ := f.Value(key)

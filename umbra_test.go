@@ -101,7 +101,7 @@ func TestGreedy(t *testing.T) {
 	t.Run("one by one", func(t *testing.T) {
 		e := open(t, gopher, umbra.Options{Context: 384})
 		for i, g := range list {
-			if i%3 != 0 && !soak { // among the others the longest, and one that ends
+			if i%3 != 0 && !soak { // of these the first ends; the longest is in the batch
 				continue
 			}
 			a := generate(context.Background(), e, umbra.Request{Prompt: g.Prompt, MaxTokens: 48})

@@ -46,6 +46,9 @@ func TestWindowsFree(t *testing.T) {
 		{Tokens: random, MaxTokens: 30, N: 2, Sampling: sample.Params{Temperature: 1, TopP: 1, Seed: 3}},
 		{Tokens: random[:90], MaxTokens: 20, N: 2, Beams: 2},
 	}
+	if soak {
+		requests = append(requests, umbra.Request{Tokens: ids(41), MaxTokens: longest - 41})
+	}
 	for i := range requests {
 		requests[i].IgnoreEnd = true
 	}
