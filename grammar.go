@@ -31,26 +31,22 @@ func (e *Engine) grammar(r Request) (*grammar.Grammar, error) {
 	if e.tokens == nil {
 		return nil, errors.New("umbra: a grammar needs a tokenizer, and the model has none")
 	}
-	var rules grammar.Rules
-	var err error
-	key := source
+	key, read := source, func() (grammar.Rules, error) { return grammar.Parse(source) }
 	switch {
 	case calls != nil:
-		key, rules = calls.key, calls.rules
+		key, read = calls.key, func() (grammar.Rules, error) { return calls.rules, nil }
 	case schema != "":
-		key = "json schema\x00" + schema
-		rules, err = jsonschema.Rules([]byte(schema))
-	default:
-		rules, err = grammar.Parse(source)
-	}
-	if err != nil {
-		return nil, err
+		key, read = "json schema\x00"+schema, func() (grammar.Rules, error) { return jsonschema.Rules([]byte(schema)) }
 	}
 	k := &e.grammars
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if g := k.ready[key]; g != nil {
 		return g, nil
+	}
+	rules, err := read()
+	if err != nil {
+		return nil, err
 	}
 	if k.vocabulary == nil {
 		k.vocabulary = grammar.NewVocabulary(e.tokens.Size(), e.spelling())
