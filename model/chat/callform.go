@@ -41,8 +41,8 @@ func Quoted(name string) string {
 // Names of calls that no conversation has, and what their arguments are.
 const (
 	probeName      = "umbra_probe_name"
-	probeArguments = `{"umbra_probe_argument": 1}`
 	probeArgument  = "umbra_probe_argument"
+	probeArguments = `{"` + probeArgument + `": 1}`
 	probeID        = "call0000" // and a digit: some templates want nine characters
 )
 
@@ -76,19 +76,19 @@ func (t *Template) CallForm(c Conversation) (f CallForm, err error) {
 		return f, ErrNoOpening
 	}
 	open := f.open()
-	end, ok := t.ends(behind, open)
+	tail, rest, ok := t.ends(behind, open)
 	if !ok {
 		return f, ErrNoOpening
 	}
-	f.End = strings.Repeat("}", strings.Count(open, "{")) + behind[closed(behind, open):end]
+	f.End = strings.Repeat("}", strings.Count(open, "{")) + tail
 	switch {
 	case strings.HasPrefix(open, "["):
 		f.Close = "]"
-	case t.format == DeepSeek && strings.HasPrefix(behind[end:], deepSeekCallsEnd):
+	case t.format == DeepSeek && strings.HasPrefix(rest, deepSeekCallsEnd):
 		f.Close = deepSeekCallsEnd
 	}
 	if two, err := t.probe(c, 2); err == nil {
-		f.Next = t.next(two, behind, open)
+		f.Next = t.next(two, tail, open)
 	}
 	return f, nil
 }
@@ -108,22 +108,19 @@ func (t *Template) probe(c Conversation, n int) (string, error) {
 	return turn, err
 }
 
-// next is what stands between two calls in a turn, behind the first's end; behind is what follows the only call of another turn.
-func (t *Template) next(turn, behind, open string) string {
+// next is what stands between two calls in a turn, behind the first's end, which is tail as where there is one call.
+func (t *Template) next(turn, tail, open string) string {
 	first := strings.Index(turn, probeArgument)
 	if first < 0 {
 		return ""
 	}
 	_, between, _ := strings.Cut(turn[first:], "}")
 	between, _, ok := strings.Cut(between, probeName)
-	end, ended := t.ends(between, open)
-	if !ok || !ended || end > len(between) || between[closed(between, open):end] != behind[closed(behind, open):][:end-closed(between, open)] {
+	same, next, ended := t.ends(between, open)
+	if !ok || !ended || same != tail || strings.Contains(next, probeID) { // models make up no IDs
 		return ""
 	}
-	if next := between[end:]; !strings.Contains(next, probeID) { // models make up no IDs
-		return next
-	}
-	return ""
+	return next
 }
 
 // open is the objects and arrays of JSON that are open where arguments stand.
@@ -145,28 +142,21 @@ func (f CallForm) open() (open string) {
 	return open
 }
 
-// closed is where in what is behind arguments the objects are closed that are open; an ID may be before that.
-func closed(behind, open string) int {
-	at := 0
+// ends takes what is behind a call's arguments apart: first the open objects are closed, with an ID before that perhaps, then comes tail, up to the
+// call's end, then the rest.
+func (t *Template) ends(behind, open string) (tail, rest string, ok bool) {
+	rest = behind
 	for range strings.Count(open, "{") {
-		i := strings.IndexByte(behind[at:], '}')
-		if i < 0 {
-			return 0
+		if _, rest, ok = strings.Cut(rest, "}"); !ok {
+			return "", "", false
 		}
-		at += i + 1
 	}
-	return at
-}
-
-// ends is where a call ends in what is behind its arguments.
-func (t *Template) ends(behind, open string) (at int, ok bool) {
-	at = closed(behind, open)
 	mark := map[Format]string{TagJSON: tagEnd, DeepSeek: deepSeekCallEnd}[t.format]
 	if mark == "" {
-		return at, at > 0 || open == ""
+		return "", rest, ok || open == ""
 	}
-	i := strings.Index(behind[at:], mark)
-	return at + i + len(mark), i >= 0
+	tail, rest, ok = strings.Cut(rest, mark)
+	return tail + mark, rest, ok
 }
 
 // mark is what turns have only if they have calls; "" where calls are a whole turn.
@@ -179,7 +169,7 @@ func (t *Template) begins(turn string) int {
 	if mark := t.mark(); mark != "" {
 		return strings.LastIndex(turn, mark)
 	}
-	for _, mark := range []string{"<|python_tag|>{", `{"type": "function", "function": {"name": "`, `{"name": "`} {
+	for _, mark := range []string{PythonTag + "{", `{"type": "function", "function": {"name": "`, `{"name": "`} {
 		if at := strings.LastIndex(turn, mark); at >= 0 {
 			if at > 0 && turn[at-1] == '[' {
 				at--
