@@ -34,7 +34,7 @@ type Offer struct {
 	Calls *Calls
 }
 
-// Calls is a grammar of answers with calls of tools, as Template.Offer makes it.
+// Calls is a grammar of answers with calls of tools, as OfferTools makes it.
 type Calls struct {
 	key   string
 	rules grammar.Rules
@@ -69,9 +69,9 @@ func (e *Engine) OfferTools(c chat.Conversation, choice ToolChoice) (o Offer, er
 	strict := slices.ContainsFunc(functions, func(f function) bool { return f.Strict })
 	switch {
 	case len(functions) == 0 && choice.Required:
-		return o, fmt.Errorf("%w: a call must come, but there are none to be called", ErrTools)
+		return o, fmt.Errorf("%w: a tool is to be called, but tools has none", ErrTools)
 	case choice.Name != "" && !slices.ContainsFunc(functions, func(f function) bool { return f.Name == choice.Name }):
-		return o, fmt.Errorf("%w: function %s must be called, but there is none of that name", ErrTools, choice.Name)
+		return o, fmt.Errorf("%w: function %s is to be called, but tools has none of that name", ErrTools, choice.Name)
 	case !choice.Required && !strict:
 		return o, nil
 	}
@@ -167,7 +167,7 @@ func (b *callRules) free() *grammar.Expr {
 	}
 	// A turn is calls and nothing else, or begins like no call.
 	b.until(text, chat.PythonTag, grammar.Or())
-	first := grammar.Not(runes(" \t\r\n{[" + chat.PythonTag[:1])...)
+	first := grammar.Not(grammar.Runes(" \t\r\n{[" + chat.PythonTag[:1])...)
 	return grammar.Maybe(grammar.Or(grammar.Seq(grammar.Text(b.form.Begin), grammar.Rule(calls)), grammar.Seq(first, grammar.Rule(text))))
 }
 
@@ -182,19 +182,11 @@ func (b *callRules) until(name, mark string, then *grammar.Expr) {
 		return grammar.Rule(name + " " + strconv.Itoa(n))
 	}
 	begun := grammar.Seq(grammar.Text(string(first)), part(1))
-	b.rules[name] = grammar.Seq(grammar.Repeat(grammar.Not(runes(string(first))...), 0, -1), grammar.Maybe(begun))
+	b.rules[name] = grammar.Seq(grammar.Repeat(grammar.Not(grammar.Runes(string(first))...), 0, -1), grammar.Maybe(begun))
 	for n := 1; n < len(characters); n++ {
 		next := characters[n]
 		b.rules[name+" "+strconv.Itoa(n)] = grammar.Maybe(grammar.Or(
-			grammar.Seq(grammar.Not(runes(string(first)+string(next))...), grammar.Rule(name)), begun,
+			grammar.Seq(grammar.Not(grammar.Runes(string(first)+string(next))...), grammar.Rule(name)), begun,
 			grammar.Seq(grammar.Text(string(next)), part(n+1))))
 	}
-}
-
-// runes are the characters of a text as ranges.
-func runes(text string) (all []grammar.Range) {
-	for _, r := range text {
-		all = append(all, grammar.Range{First: r, Last: r})
-	}
-	return all
 }

@@ -10,23 +10,8 @@ import (
 
 	"umbra/model/chat"
 	"umbra/scheduler/grammar"
+	"umbra/scheduler/grammar/grammartest"
 )
-
-// held reports whether a grammar takes a whole text, byte by byte.
-func held(t *testing.T, rules grammar.Rules, text string) bool {
-	t.Helper()
-	g, err := grammar.Compile(rules, grammar.NewVocabulary(256, func(id int32) []byte { return []byte{byte(id)} }))
-	require.NoError(t, err)
-	m := g.Start()
-	for _, b := range []byte(text) {
-		ok, err := m.Advance(int32(b))
-		require.NoError(t, err)
-		if !ok {
-			return false
-		}
-	}
-	return m.MayEnd()
-}
 
 // TestCallRules: in the forms of several templates, texts without calls are held to nothing, calls to their functions' schemas.
 func TestCallRules(t *testing.T) {
@@ -76,7 +61,7 @@ func TestCallRules(t *testing.T) {
 			begin + c.call("weather", city) + c.next + c.call("now", "{}") + c.end:       c.next != "",
 			begin + c.call("weather", city) + c.next + c.call("now", `{"a": 1}`) + c.end: false,
 		} {
-			assert.Equal(t, want, held(t, free.Calls.rules, text), "%s: %q", name, text)
+			assert.Equal(t, want, grammartest.Matches(t, grammartest.Compile(t, free.Calls.rules), text), "%s: %q", name, text)
 		}
 
 		must, err := e.OfferTools(conversation, ToolChoice{Required: true})
@@ -86,7 +71,7 @@ func TestCallRules(t *testing.T) {
 			if len(text) < len(o.Begin) || text[:len(o.Begin)] != o.Begin {
 				return false
 			}
-			return held(t, o.Calls.rules, text[len(o.Begin):])
+			return grammartest.Matches(t, grammartest.Compile(t, o.Calls.rules), text[len(o.Begin):])
 		}
 		two := begin + c.call("weather", city) + c.next + c.call("now", "{}") + c.end
 		assert.True(t, of(must, begin+c.call("weather", city)+c.end), name)

@@ -90,6 +90,14 @@ const (
 // Range is the runes from First to Last.
 type Range struct{ First, Last rune }
 
+// Runes are the characters of a text, each a range.
+func Runes(text string) (all []Range) {
+	for _, r := range text {
+		all = append(all, Range{r, r})
+	}
+	return all
+}
+
 // Text matches itself.
 func Text(s string) *Expr { return &Expr{kind: isText, text: s} }
 

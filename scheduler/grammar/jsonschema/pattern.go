@@ -29,15 +29,8 @@ func found(re *syntax.Regexp) (*grammar.Expr, error) {
 	case syntax.OpCapture:
 		return found(re.Sub[0])
 	case syntax.OpAlternate:
-		var all []*grammar.Expr
-		for _, sub := range re.Sub {
-			x, err := found(sub)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, x)
-		}
-		return grammar.Or(all...), nil
+		all, err := each(re.Sub, found)
+		return grammar.Or(all...), err
 	}
 	parts := []*syntax.Regexp{re}
 	if re.Op == syntax.OpConcat {
@@ -51,26 +44,27 @@ func found(re *syntax.Regexp) (*grammar.Expr, error) {
 	if n := len(parts); n > 0 && parts[n-1].Op == syntax.OpEndText {
 		behind, parts = grammar.Seq(), parts[:n-1]
 	}
-	all := []*grammar.Expr{before}
-	for _, part := range parts {
-		x, err := matching(part)
+	all, err := each(parts, matching)
+	return grammar.Seq(before, grammar.Seq(all...), behind), err
+}
+
+// each makes expressions of several, by found or matching.
+func each(res []*syntax.Regexp, of func(*syntax.Regexp) (*grammar.Expr, error)) (all []*grammar.Expr, err error) {
+	for _, re := range res {
+		x, err := of(re)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, x)
 	}
-	return grammar.Seq(append(all, behind)...), nil
+	return all, nil
 }
 
 // matching matches what an expression matches.
 func matching(re *syntax.Regexp) (*grammar.Expr, error) {
-	var subs []*grammar.Expr
-	for _, sub := range re.Sub {
-		x, err := matching(sub)
-		if err != nil {
-			return nil, err
-		}
-		subs = append(subs, x)
+	subs, err := each(re.Sub, matching)
+	if err != nil {
+		return nil, err
 	}
 	switch re.Op {
 	case syntax.OpNoMatch:

@@ -12,30 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"umbra/scheduler/grammar"
+	"umbra/scheduler/grammar/grammartest"
 )
-
-// spelled is a vocabulary of all bytes.
-var spelled = grammar.NewVocabulary(256, func(id int32) []byte { return []byte{byte(id)} })
 
 func compiled(t testing.TB, schema string) *grammar.Grammar {
 	t.Helper()
 	rules, err := Rules([]byte(schema))
 	require.NoError(t, err, schema)
-	g, err := grammar.Compile(rules, spelled)
-	require.NoError(t, err, schema)
-	return g
-}
-
-func matches(t testing.TB, g *grammar.Grammar, text string) bool {
-	m := g.Start()
-	for _, b := range []byte(text) {
-		ok, err := m.Advance(int32(b))
-		require.NoError(t, err)
-		if !ok {
-			return false
-		}
-	}
-	return m.MayEnd()
+	return grammartest.Compile(t, rules)
 }
 
 // validator is a third party's reading of a schema.
@@ -107,14 +91,14 @@ func TestKeywords(t *testing.T) {
 		g, v := compiled(t, c.schema), validator(t, c.schema)
 		for _, text := range c.yes {
 			assert.True(t, valid(v, text), "the validator, %s: %s", c.schema, text)
-			assert.True(t, matches(t, g, text), "%s: %s", c.schema, text)
+			assert.True(t, grammartest.Matches(t, g, text), "%s: %s", c.schema, text)
 		}
 		for _, text := range c.no {
 			assert.False(t, valid(v, text), "the validator, %s: %s", c.schema, text)
-			assert.False(t, matches(t, g, text), "%s: %s", c.schema, text)
+			assert.False(t, grammartest.Matches(t, g, text), "%s: %s", c.schema, text)
 		}
 	}
-	assert.True(t, matches(t, compiled(t, `{"type": "integer", "nullable": true}`), "null"), "of OpenAPI, not of the validator")
+	assert.True(t, grammartest.Matches(t, compiled(t, `{"type": "integer", "nullable": true}`), "null"), "of OpenAPI, not of the validator")
 }
 
 // TestDrawn: texts drawn byte by byte from the grammars are taken by the validator.
@@ -203,7 +187,7 @@ func TestRefused(t *testing.T) {
 	} {
 		rules, err := Rules([]byte(schema))
 		if err == nil {
-			_, err = grammar.Compile(rules, spelled)
+			_, err = grammar.Compile(rules, grammartest.Bytes)
 		}
 		var refused *grammar.Error
 		require.ErrorAs(t, err, &refused, "%.80s", schema)
@@ -239,7 +223,7 @@ func FuzzSchema(f *testing.F) {
 		rules, err := Rules([]byte(schema))
 		var g *grammar.Grammar
 		if err == nil {
-			g, err = grammar.Compile(rules, spelled)
+			g, err = grammar.Compile(rules, grammartest.Bytes)
 		}
 		if err != nil {
 			require.NotNil(t, asRefused(err), "%s: %v", schema, err)

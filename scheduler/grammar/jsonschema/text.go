@@ -16,13 +16,7 @@ var (
 // unplain are the runes that a string has only behind a backslash, or not at all.
 var unplain = []grammar.Range{{First: 0, Last: 0x1f}, {First: '"', Last: '"'}, {First: '\\', Last: '\\'}}
 
-func class(runes string) *grammar.Expr {
-	var all []grammar.Range
-	for _, r := range runes {
-		all = append(all, grammar.Range{First: r, Last: r})
-	}
-	return grammar.Set(all...)
-}
+func class(runes string) *grammar.Expr { return grammar.Set(grammar.Runes(runes)...) }
 
 var hex = class("0123456789abcdefABCDEF")
 

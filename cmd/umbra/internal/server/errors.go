@@ -67,8 +67,6 @@ func errorOf(err error) *apiError {
 		return invalid(form.Package, "%s", text)
 	case errors.Is(err, grammar.ErrAmbiguous), errors.Is(err, grammar.ErrDeep):
 		return invalid("grammar", "%s", text)
-	case errors.Is(err, umbra.ErrTools):
-		return invalid("tools", "%s", text)
 	case errors.Is(err, umbra.ErrClosed):
 		return &apiError{status: http.StatusServiceUnavailable, kind: serverError, code: "closed", message: text}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

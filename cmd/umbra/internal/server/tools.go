@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 
 	"umbra"
 	"umbra/model/chat"
@@ -33,11 +34,8 @@ func (c *toolChoice) UnmarshalJSON(data []byte) error {
 // forced reports whether the answer has to be a call.
 func (c toolChoice) forced() bool { return c.how == "required" || c.how == "function" }
 
-// tool is a function that may be called.
-type tool struct {
-	raw  json.RawMessage
-	name string
-}
+// tool is a function that may be called, as JSON.
+type tool json.RawMessage
 
 // UnmarshalJSON keeps the order of what the template shows of it.
 func (t *tool) UnmarshalJSON(data []byte) error {
@@ -56,32 +54,26 @@ func (t *tool) UnmarshalJSON(data []byte) error {
 	case q.Function.Name == "":
 		return invalid("tools", "a tool has no function name")
 	}
-	t.raw, t.name = append(json.RawMessage(nil), data...), q.Function.Name
+	*t = append(tool(nil), data...)
 	return nil
 }
 
 // offer adds the tools to a conversation, and to its beginning what a call that must come begins with.
 func (q *chatRequest) offer(e *umbra.Engine, t *chat.Template, c *chat.Conversation) (o umbra.Offer, err error) {
 	choice := q.ToolChoice
-	known := len(q.Tools) == 0 || choice.how != "function"
-	for _, tool := range q.Tools {
-		c.Tools = append(c.Tools, tool.raw)
-		known = known || tool.name == choice.name
-	}
-	switch {
-	case len(q.Tools) == 0 && choice.forced():
-		return o, invalid("tool_choice", "a tool is to be called, but tools has none")
-	case !known:
-		return o, invalid("tool_choice", "function %s is to be called, but tools has none of that name", choice.name)
-	case choice.how == "none":
-		c.Tools = nil
+	if choice.how == "none" {
 		return o, nil
-	case len(q.Tools) > 0 && t.Format() == chat.NoTools:
-		return o, invalid("tools", "the model's chat template takes no tools")
+	}
+	for _, tool := range q.Tools {
+		c.Tools = append(c.Tools, json.RawMessage(tool))
 	}
 	o, err = e.OfferTools(*c, umbra.ToolChoice{Required: choice.forced(), Name: choice.name, One: !or(q.Parallel, true)})
 	var refused *grammar.Error
 	switch {
+	case errors.Is(err, umbra.ErrTools):
+		return o, invalid("tool_choice", "%s", strings.TrimPrefix(err.Error(), umbra.ErrTools.Error()+": "))
+	case len(q.Tools) > 0 && t.Format() == chat.NoTools:
+		return o, invalid("tools", "the model's chat template takes no tools")
 	case errors.Is(err, chat.ErrNoOpening) && choice.forced():
 		return o, invalid("tool_choice", "a call cannot be forced: the model's chat template shows no call that an answer could be made to begin with; leave tool_choice at auto")
 	case errors.Is(err, chat.ErrNoOpening):
