@@ -193,6 +193,8 @@ func TestCallForm(t *testing.T) {
 		`{% for m in messages %}{% for c in m.tool_calls or [] %}<tool_call>{{ {"arguments": c.function.arguments, "name": c.function.name} | tojson }}</tool_call>{% endfor %}{% endfor %}`: {},
 		`{% for m in messages %}{% for c in m.tool_calls or [] %}[TOOL_CALLS]{{ c.function.name }}[ARGS]{{ c.function.arguments | tojson }}{% endfor %}</s>{% endfor %}`:                     {Begin: "[TOOL_CALLS]", Middle: "[ARGS]", Next: "[TOOL_CALLS]", Mark: "[TOOL_CALLS]"},
 		`{% for m in messages %}{% if m.tool_calls %}{{ m.tool_calls | tojson }}{% endif %}{% endfor %}{{ tools }}`:                                                                          {Begin: `{"name": "`, Middle: `", "arguments": `, End: "}"},
+		// The first of two calls ends in another way than one alone.
+		`{% for m in messages %}{% for c in m.tool_calls or [] %}<tool_call>{{ {"name": c.function.name, "arguments": c.function.arguments} | tojson }}{{ "" if loop.last else " and so on and on" }}</tool_call>{% endfor %}{% endfor %}`: {Begin: `<tool_call>{"name": "`, Middle: `", "arguments": `, End: "}</tool_call>", Mark: "<tool_call>"},
 	} {
 		tmpl, err := New(source, Options{})
 		require.NoError(t, err)
